@@ -1,0 +1,95 @@
+"""The ``wardbeat`` command.
+
+Each command lives in a module of its own and is imported when it is called, so ``--help`` needs neither
+numpy nor torch. The table below is the only place that knows them all; it names the trainer's and the
+simulators' commands as text, because the monitor does not import either.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, Final
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from monitor.exceptions import WardbeatError
+
+_COMMANDS: Final = {
+    "demo": ("monitor.cli.demo:demo", "A ward of simulated beds, live in the browser."),
+    "serve": ("monitor.cli.serve:serve", "Monitor the beds of an MQTT broker; serve the live wall."),
+    "replay": (
+        "monitor.cli.replay:replay",
+        "Play records through the monitor; write events and annotations.",
+    ),
+    "simulate": ("simulators.cli:app", "Play records and synthetic patients as bedside devices over MQTT."),
+    "train": ("trainer.cli:train", "Train a beat classifier from annotated records."),
+    "evaluate": ("trainer.cli:evaluate", "Score the detector and the classifier as ANSI/AAMI EC57 does."),
+    "bench": ("monitor.cli.bench:app", "Measure speed on this machine."),
+    "model": ("monitor.cli.model:app", "Show or verify a model."),
+    "data": ("monitor.cli.data:app", "Find or download databases."),
+}
+
+
+class _LazyGroup(TyperGroup):
+    """A group that imports a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        target, summary = _COMMANDS[cmd_name]
+        words = sys.argv[1:]
+        if not any(word == cmd_name for word in words):  # the list of commands: a name and a line will do
+            return click.Command(cmd_name, short_help=summary, help=summary)
+        module_name, attribute = target.split(":")
+        found: Any = getattr(importlib.import_module(module_name), attribute)
+        if isinstance(found, typer.Typer):
+            command = typer.main.get_command(found)
+        else:
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(cmd_name)(found)
+            command = typer.main.get_command(single)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    help="Real-time ECG monitoring of a whole ward. Not a medical device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"wardbeat {version('wardbeat')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    """Real-time ECG monitoring of a whole ward. Not a medical device."""
+
+
+def main() -> None:
+    """Run the command line; the exit code is 0, 1 (failed), 2 (wrong input) or 130 (interrupted)."""
+    try:
+        app(standalone_mode=True)
+    except WardbeatError as error:
+        print(f"wardbeat: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,138 @@
+"""What the ward says: one dataclass per kind of event, and its line of JSON.
+
+Sample indices are those of the device's stream, at the stream's own rate. `emitted` is the sample whose
+processing fixed the event, wherever messages end: nothing after it had any influence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+
+@dataclass(slots=True)
+class Event:
+    """Common to all events.
+
+    Attributes:
+        bed: id of the bed.
+        sample: what the event is about: for beats the R peak, otherwise its onset.
+        emitted: the sample whose processing fixed the event.
+    """
+
+    type: ClassVar[str] = ""
+
+    bed: str
+    sample: int
+    emitted: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The event as the object of its JSON line: `type` first, fields that are None left out."""
+        line: dict[str, Any] = {"type": self.type}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                line[field.name] = value
+        return line
+
+
+@dataclass(slots=True)
+class Trigger(Event):
+    """A QRS complex was found; for the blinking heart and the beep. `sample` is its R peak."""
+
+    type: ClassVar[str] = "trigger"
+
+
+@dataclass(slots=True)
+class Beat(Event):
+    """A beat was named. Every beat ends with exactly one event with `final` true.
+
+    Attributes:
+        symbol: annotation symbol, one of N S V F Q.
+        aami: AAMI class, the same letter.
+        final: false while a later event may still revise the name.
+        p: class -> probability; None when no network named the beat.
+        search_back: found by looking back with a lower threshold.
+    """
+
+    type: ClassVar[str] = "beat"
+
+    symbol: str = "N"
+    aami: str = "N"
+    final: bool = True
+    p: dict[str, float] | None = None
+    search_back: bool = False
+
+
+@dataclass(slots=True)
+class Rhythm(Event):
+    """The rhythm changed.
+
+    Attributes:
+        label: WFDB rhythm string without the parenthesis; see :data:`monitor.ecg.RHYTHMS`.
+    """
+
+    type: ClassVar[str] = "rhythm"
+
+    label: str = "N"
+
+
+@dataclass(slots=True)
+class Alarm(Event):
+    """An alarm changed state. `sample` is the onset of what it is about.
+
+    Attributes:
+        code: for instance ``VTACH``; the table is in :mod:`monitor.alarms`.
+        priority: ``high``, ``medium`` or ``low``.
+        kind: ``physiological`` or ``technical``.
+        state: ``raised``, ``latched`` (condition gone, still to be seen), ``acknowledged`` or ``cleared``.
+        id: ``bed:stream:code:onset``: the same however often and wherever it is computed.
+        value: the measured value that broke the limit, if there is one.
+        limit: the limit it broke.
+        text: what the screen shows, for instance ``*** HR 156>140``.
+        reason: why the state changed.
+    """
+
+    type: ClassVar[str] = "alarm"
+
+    code: str = ""
+    priority: str = ""
+    kind: str = "physiological"
+    state: str = "raised"
+    id: str = ""
+    value: float | None = None
+    limit: float | None = None
+    text: str = ""
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Gap(Event):
+    """Samples that never arrived. `sample` equals `first`.
+
+    Attributes:
+        first: index of the first missing sample.
+        count: how many are missing.
+    """
+
+    type: ClassVar[str] = "gap"
+
+    first: int = 0
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Quality(Event):
+    """A lead became unusable, or usable again.
+
+    Attributes:
+        lead: name of the lead.
+        ok: whether it can be analysed from here on.
+        reason: ``lead_off``, ``missing``, ``saturated`` or, when ok, None.
+    """
+
+    type: ClassVar[str] = "quality"
+
+    lead: str = ""
+    ok: bool = True
+    reason: str | None = None

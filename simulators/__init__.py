@@ -1,0 +1,1 @@
+"""Simulated bedside devices: they play records and synthetic patients over MQTT."""
