@@ -20,14 +20,14 @@ ECG Analyzers", in the WFDB Applications Guide.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.ecg import AAMI_CLASSES, AAMI_OF_SYMBOL
+from trainer.confusion import COLUMNS, ROWS, Confusion
 
 Samples = NDArray[np.int64]
 
@@ -37,14 +37,6 @@ WINDOW: Final = 0.150
 LEARNING_PERIOD: Final = 300.0
 """EC57's learning period, s: beats before it are not scored."""
 
-ROWS: Final = (*AAMI_CLASSES, "O")
-"""Rows of a confusion matrix: the reference's class; O, no reference beat (an extra detection)."""
-
-COLUMNS: Final = (*(name.lower() for name in AAMI_CLASSES), "o", "x")
-"""Columns: the test's class; o, missed; x, missed while the test had declared a shutdown."""
-
-_O, _X = COLUMNS.index("o"), COLUMNS.index("x")
-_CLASSES: Final = len(AAMI_CLASSES)
 _ESCAPE_BEATS: Final = ("e", "j")
 _SHUTDOWN_BITS: Final = 48
 
@@ -114,114 +106,18 @@ def match_beats(reference: Samples, test: Samples, tolerance: float) -> Pairing:
     return Pairing(pairs[:, 0], pairs[:, 1], np.array(missed, np.int64), np.array(extra, np.int64))
 
 
-class Score(NamedTuple):
-    """Right and wrong decisions about one kind of beat. A ratio of nothing is NaN."""
-
-    tp: int
-    fn: int
-    fp: int
-
-    @property
-    def se(self) -> float:
-        """Sensitivity, 0 to 1."""
-        return _ratio(self.tp, self.tp + self.fn)
-
-    @property
-    def ppv(self) -> float:
-        """Positive predictive value, 0 to 1."""
-        return _ratio(self.tp, self.tp + self.fp)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of sensitivity and positive predictive value, 0 to 1."""
-        return _ratio(2 * self.tp, 2 * self.tp + self.fn + self.fp)
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else math.nan
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Confusion:
-    """The counts of one comparison, or the sum of several.
+class Comparison(NamedTuple):
+    """What :func:`compare` found.
 
     Attributes:
-        counts: (6, 7) int64, :data:`ROWS` by :data:`COLUMNS`.
-        rr_squares: sum of squared RR interval errors, ms^2.
-        rr_count: how many RR intervals were compared.
+        confusion: counts by class.
+        reference: (k,) int64, indices of the matched beats in the reference annotations.
+        test: (k,) int64, indices of their partners in the test annotations.
     """
 
-    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(ROWS), len(COLUMNS)), np.int64))
-    rr_squares: float = 0.0
-    rr_count: int = 0
-
-    def __add__(self, other: Confusion) -> Confusion:
-        return Confusion(
-            self.counts + other.counts, self.rr_squares + other.rr_squares, self.rr_count + other.rr_count
-        )
-
-    def __getitem__(self, cell: str) -> int:
-        """A cell by its EC57 name: ``confusion["Vn"]``, V in the reference and N in the test."""
-        return int(self.counts[ROWS.index(cell[0]), COLUMNS.index(cell[1])])
-
-    @property
-    def beats(self) -> int:
-        """Reference beats."""
-        return int(self.counts[:_CLASSES].sum())
-
-    @property
-    def qrs(self) -> Score:
-        """Detection, whatever the labels. Beats missed in a shutdown are missed."""
-        found = int(self.counts[:_CLASSES, :_CLASSES].sum())
-        return Score(found, self.beats - found, int(self.counts[_CLASSES, :_CLASSES].sum()))
-
-    def of(self, label: str, *, strict: bool = False) -> Score:
-        """Detection of the beats of one class.
-
-        Args:
-            label: one of :data:`monitor.ecg.AAMI_CLASSES`.
-            strict: count an F called V as a false positive. EC57 and ``bxb`` do not: a fusion beat is partly
-                ventricular. They do not count a Q called V either, and that holds here in both cases.
-        """
-        k = AAMI_CLASSES.index(label)
-        called = self.counts[:, k].copy()
-        hits = int(called[k])
-        called[k] = 0
-        if label == "V":
-            called[AAMI_CLASSES.index("Q")] = 0
-            if not strict:
-                called[AAMI_CLASSES.index("F")] = 0
-        return Score(hits, int(self.counts[k].sum()) - hits, int(called.sum()))
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the reference's N, S, V and F beats that were found and named rightly."""
-        named = self.counts[: AAMI_CLASSES.index("Q")]
-        return _ratio(int(np.trace(named)), int(named.sum()))
-
-    @property
-    def macro_f1(self) -> float:
-        """Mean F1 of the classes N, S, V (strict) and F that occur."""
-        return mean([self.of(label, strict=True).f1 for label in AAMI_CLASSES if label != "Q"])
-
-    @property
-    def rr_error(self) -> float:
-        """Root mean square difference of reference and test RR intervals, ms."""
-        return math.sqrt(self.rr_squares / self.rr_count) if self.rr_count else math.nan
-
-    def condensed(self) -> dict[str, int]:
-        """The 19 cells of ``bxb``'s line format, in its order, without the primes of its headings.
-
-        Reference F and Q share a row, test n, f and q a column, o and x another.
-        """
-        rows = {"N": "N", "S": "S", "V": "V", "F": "FQ", "O": "O"}
-        columns = {"n": "nfq", "s": "s", "v": "v", "o": "ox"}
-        return {
-            row + column: sum(self[a + b] for a in parts for b in columns[column])
-            for column in columns
-            for row, parts in rows.items()
-            if row + column != "Oo"
-        }
+    confusion: Confusion
+    reference: Samples
+    test: Samples
 
 
 def compare(
@@ -237,11 +133,11 @@ def compare(
     escape: str = "N",
     unreadable: Samples | None = None,
     shutdown: Samples | None = None,
-) -> Confusion:
+) -> Comparison:
     """Count matches, misses and extras by class over one record.
 
     Args:
-        reference_samples: (n,) int64, annotations of every kind, strictly increasing beats.
+        reference_samples: (n,) int64, annotations of every kind, the beats strictly increasing.
         reference_symbols: (n,) annotation symbols; ``[`` and ``]`` bracket flutter.
         test_samples: (m,) int64, same clock.
         test_symbols: (m,) annotation symbols; those that name no beat are ignored.
@@ -257,30 +153,31 @@ def compare(
     Raises:
         ValueError: the beats of either annotator are not strictly increasing.
 
-    Source: ANSI/AAMI EC57:2012; WFDB ``bxb``. See the module's text for the rules in detail.
+    Source: ANSI/AAMI EC57:2012; WFDB ``bxb``. The rules in detail are at the top of this module.
     """
     flutter = flutter_intervals(reference_samples, reference_symbols)
-    reference, classes = _beats(reference_samples, reference_symbols, flutter, stop, escape)
-    test, calls = _beats(test_samples, test_symbols, flutter, stop, escape)
-    first, first_test = (int(np.searchsorted(beats, start)) for beats in (reference, test))
+    ours, classes = _beats(reference_samples, reference_symbols, flutter, stop, escape)
+    theirs, calls = _beats(test_samples, test_symbols, flutter, stop, escape)
+    reference, test = reference_samples[ours], test_samples[theirs]
+    first, first_test = int(np.searchsorted(reference, start)), int(np.searchsorted(test, start))
     pairs = match_beats(reference[first:], test[first_test:], window * fs)
     found, missed = pairs.reference + first, pairs.missed + first
     called, extra = pairs.test + first_test, pairs.extra + first_test
 
     counts = np.zeros((len(ROWS), len(COLUMNS)), np.int64)
     np.add.at(counts, (classes[found], calls[called]), 1)
-    counts[_CLASSES, :_CLASSES] = np.bincount(calls[extra], minlength=_CLASSES)
     asleep = _inside(reference[missed], shutdown)
-    np.add.at(counts, (classes[missed], np.where(asleep, _X, _O)), 1)
+    np.add.at(counts, (classes[missed], np.where(asleep, COLUMNS.index("x"), COLUMNS.index("o"))), 1)
+    counts[ROWS.index("O"), : len(AAMI_CLASSES)] = np.bincount(calls[extra], minlength=len(AAMI_CLASSES))
 
     # The two beats each decision was about. An unpaired beat is always the earlier of its two.
-    pending = np.concatenate([found, missed, np.searchsorted(reference, test[extra])])
-    pending_test = np.concatenate([called, np.searchsorted(test, reference[missed]), extra])
+    decided = np.concatenate([found, missed, np.searchsorted(reference, test[extra])])
+    decided_test = np.concatenate([called, np.searchsorted(test, reference[missed]), extra])
     breaks = flutter if unreadable is None else np.concatenate([flutter, unreadable])
-    rr, rr_test = _intervals(reference, breaks)[pending], _intervals(test)[pending_test]
-    errors = (rr - rr_test) * 1000.0 / fs
+    errors = (_intervals(reference, breaks)[decided] - _intervals(test)[decided_test]) * 1000.0 / fs
     errors = errors[np.isfinite(errors)]
-    return Confusion(counts, float(np.sum(errors**2)), errors.size)
+    confusion = Confusion(counts, float(np.sum(errors**2)), errors.size)
+    return Comparison(confusion, ours[found], theirs[called])
 
 
 def flutter_intervals(samples: Samples, symbols: Sequence[str]) -> NDArray[np.int64]:
@@ -315,15 +212,15 @@ def _spans(marks: Iterable[tuple[int, bool]]) -> NDArray[np.int64]:
 
 def _beats(
     samples: Samples, symbols: Sequence[str], flutter: Samples, stop: int | None, escape: str
-) -> tuple[Samples, NDArray[np.intp]]:
-    """Samples and class indices of the beats before `stop` and outside flutter."""
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indices and class indices of the beats before `stop` and outside flutter."""
     class_of = {symbol: AAMI_CLASSES.index(aami) for symbol, aami in AAMI_OF_SYMBOL.items()}
     class_of.update(dict.fromkeys(_ESCAPE_BEATS, AAMI_CLASSES.index(escape)))
     classes = np.array([class_of.get(symbol, -1) for symbol in symbols], np.intp)
     keep = (classes >= 0) & ~_inside(samples, flutter)
     if stop is not None:
         keep &= samples < stop
-    return samples[keep], classes[keep]
+    return np.flatnonzero(keep), classes[keep]
 
 
 def _inside(samples: Samples, spans: Samples | None) -> NDArray[np.bool_]:
@@ -343,49 +240,3 @@ def _intervals(beats: Samples, breaks: Samples | None = None) -> NDArray[np.floa
         broken = (beats[:-1, None] < breaks[:, 1]) & (beats[1:, None] > breaks[:, 0])
         intervals[1:-1][broken.any(axis=1)] = np.nan
     return intervals
-
-
-def gross(records: Iterable[Confusion]) -> Confusion:
-    """The sum over records: every beat weighs the same."""
-    return sum(records, Confusion())
-
-
-def mean(values: Iterable[float]) -> float:
-    """Mean of the values that are defined; NaN if none is. Over records: every record weighs the same."""
-    defined = [value for value in values if not math.isnan(value)]
-    return _ratio(sum(defined), len(defined))
-
-
-def bootstrap(
-    records: Sequence[Confusion],
-    statistic: Callable[[Confusion], float],
-    *,
-    level: float = 0.95,
-    draws: int = 2000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile interval of a gross statistic over records drawn with replacement.
-
-    Records, not beats, are drawn: beats of one patient are not independent.
-
-    Args:
-        records: one confusion a record.
-        statistic: of the drawn records' sum, for instance ``lambda c: c.qrs.f1``.
-        level: coverage, 0 to 1.
-        draws: resamples.
-        seed: of the draws, so that a report can be repeated.
-
-    Returns:
-        Lower and upper bound; NaN for both if the statistic is defined in no draw.
-    """
-    if not records:
-        return math.nan, math.nan
-    counts = np.stack([record.counts for record in records])
-    chosen = np.random.default_rng(seed).integers(len(records), size=(draws, len(records)))
-    values = np.array([statistic(Confusion(counts[draw].sum(axis=0))) for draw in chosen])
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return math.nan, math.nan
-    tail = (1 - level) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)

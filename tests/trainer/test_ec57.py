@@ -13,18 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.ec57 import (
-    LEARNING_PERIOD,
-    Confusion,
-    Score,
-    bootstrap,
-    compare,
-    flutter_intervals,
-    gross,
-    match_beats,
-    mean,
-    noise_intervals,
-)
+from trainer.confusion import Confusion, Score
+from trainer.ec57 import LEARNING_PERIOD, compare, flutter_intervals, match_beats, noise_intervals
 from trainer.splits import ALL
 
 FS = 360
@@ -71,7 +61,7 @@ def scored(record: str, annotator: str, minutes: int) -> Confusion:
         stop=LENGTH,
         escape="S",
         unreadable=noise_intervals(samples, symbols, subtypes),
-    )
+    ).confusion
 
 
 @pytest.mark.database
@@ -195,7 +185,7 @@ def confusion_of(reference: dict[int, str], test: dict[int, str], **options: obj
         list(test.values()),
         fs=FS,
         **options,  # type: ignore[arg-type]
-    )
+    ).confusion
 
 
 def cells(confusion: Confusion) -> dict[str, int]:
@@ -300,65 +290,10 @@ def test_rr_error_passes_over_reference_intervals_across_a_break(
     assert confusion_of(reference, {0: "N", 360: "N", 3610: "N"}, **options).rr_count == 1
 
 
-# --- scores ---
-
-
-def example() -> Confusion:
-    """Rows N S V F Q O by columns n s v f q o x."""
-    return Confusion(
-        np.array(
-            [
-                [90, 4, 3, 2, 0, 1, 0],
-                [2, 10, 1, 0, 0, 1, 0],
-                [1, 1, 20, 2, 0, 2, 1],
-                [3, 0, 5, 6, 0, 0, 0],
-                [1, 1, 2, 0, 0, 0, 0],
-                [2, 1, 1, 0, 0, 0, 0],
-            ],
-            np.int64,
-        )
-    )
-
-
-def test_scores_of_each_class() -> None:
-    confusion = example()
-    assert confusion.qrs == Score(tp=154, fn=5, fp=4)
-    assert confusion.of("N") == Score(tp=90, fn=10, fp=9)
-    assert confusion.of("S") == Score(tp=10, fn=4, fp=7)
-    assert confusion.of("V") == Score(tp=20, fn=7, fp=5)
-    assert confusion.of("V", strict=True) == Score(tp=20, fn=7, fp=10)
-    assert confusion.of("F") == Score(tp=6, fn=8, fp=4)
-    assert confusion.accuracy == pytest.approx(126 / 155)
-    assert confusion.macro_f1 == pytest.approx((180 / 199 + 20 / 31 + 40 / 57 + 12 / 24) / 4)
-
-
-def test_a_score_of_nothing_is_not_a_number() -> None:
-    score = Score(0, 0, 0)
-    assert all(math.isnan(value) for value in (score.se, score.ppv, score.f1))
-    assert Score(0, 0, 2).f1 == 0
-
-
-def test_gross_is_the_sum_and_mean_passes_over_the_undefined() -> None:
-    parts = [Confusion(example().counts, 2.0, 1), Confusion(example().counts, 6.0, 3)]
-    total = gross(parts)
-    assert np.array_equal(total.counts, 2 * example().counts)
-    assert total.rr_error == pytest.approx(math.sqrt(2))
-    assert gross([]).beats == 0
-    assert mean([0.5, math.nan, 1.0]) == 0.75
-    assert math.isnan(mean([math.nan]))
-
-
-def test_bootstrap_is_repeatable_and_brackets_the_gross_score() -> None:
-    records = [confusion_of({0: "N", 500: "N"}, {0: "N"} | ({500: "N"} if k % 3 else {})) for k in range(30)]
-    low, high = bootstrap(records, lambda c: c.qrs.se, seed=1)
-    assert (low, high) == bootstrap(records, lambda c: c.qrs.se, seed=1)
-    assert 0.7 < low < gross(records).qrs.se < high < 0.95
-
-
-def test_bootstrap_of_what_never_occurs_is_not_a_number() -> None:
-    records = [confusion_of({0: "N"}, {0: "N"})]
-    assert all(math.isnan(bound) for bound in bootstrap(records, lambda c: c.of("V").f1))
-    assert all(math.isnan(bound) for bound in bootstrap([], lambda c: c.qrs.f1))
+def test_compare_names_the_matched_annotations() -> None:
+    symbols = ["+", "N", "N", "N"]
+    found = compare(ints(50, 100, 500, 900), symbols, ints(60, 104, 900), ["~", "N", "V"], fs=FS, start=80)
+    assert (found.reference.tolist(), found.test.tolist()) == ([1, 3], [1, 2])
 
 
 def test_learning_period_is_five_minutes() -> None:
