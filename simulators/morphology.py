@@ -1,0 +1,179 @@
+"""What a beat looks like: P, Q, R, S and T as Gaussian waves on two leads.
+
+After McSharry PE et al., IEEE Trans Biomed Eng 50(3):289-294 (2003), doi:10.1109/TBME.2003.808805, who let
+each wave be a Gaussian around its own angle of the cardiac cycle. Departures: the waves are summed in time
+rather than integrated as a differential equation, so the R peak lies exactly where it was asked for; a wave
+may be wider on one side (T rises slowly and falls fast); and ventricular beats have shapes of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEADS: Final = ("MLII", "V1")
+"""Names of the leads that are drawn, in order."""
+
+BEFORE_S: Final = 0.40
+AFTER_S: Final = 0.80
+"""The support of a beat around its R peak, s."""
+
+EDGE: Final = 0.05
+"""A QRS lasts from the first to the last time its first lead is beyond this fraction of its peak."""
+
+
+@dataclass(frozen=True)
+class Heart:
+    """The look of one patient's beats, as seen in the first lead.
+
+    Attributes:
+        qrs_mv: height of a normal R peak, mV; `p_mv` and `t_mv` are those of its P and T waves.
+        qrs_ms: width of a normal QRS, ms (see :data:`EDGE`).
+        qtc_s: QT interval at 60 bpm, s; it follows the rate as RR^(1/3) (Fridericia).
+        pvc_mv, pvc_ms: height and width of a ventricular QRS.
+        f_mv: amplitude of the f waves of atrial fibrillation, mV in V1; half of it in MLII.
+        breathing: depth by which respiration modulates the amplitude of beats, as a fraction.
+    """
+
+    qrs_mv: float = 1.1
+    qrs_ms: float = 90.0
+    p_mv: float = 0.12
+    t_mv: float = 0.28
+    qtc_s: float = 0.40
+    pvc_mv: float = 1.6
+    pvc_ms: float = 150.0
+    f_mv: float = 0.12
+    breathing: float = 0.0
+
+
+class Waves(NamedTuple):
+    """Gaussian waves around an R peak at 0.
+
+    Attributes:
+        centre: (w,) s.
+        left, right: (w,) standard deviation of the rising and the falling side, s.
+        mv: (w, leads) height, mV.
+        follows_rate: (w,) bool, whether place and width stretch with the heart's cycle.
+    """
+
+    centre: NDArray[np.float64]
+    left: NDArray[np.float64]
+    right: NDArray[np.float64]
+    mv: NDArray[np.float64]
+    follows_rate: NDArray[np.bool_]
+
+    def at(self, t: NDArray[np.float64], stretch: float = 1.0) -> NDArray[np.float64]:
+        """Draw the waves at times `t` (n,), s from the R peak; returns (n, leads) mV."""
+        scale = np.where(self.follows_rate, stretch, 1.0)
+        distance = t[:, None] - self.centre * scale
+        width = np.where(distance < 0.0, self.left, self.right) * scale
+        drawn: NDArray[np.float64] = np.exp(-0.5 * (distance / width) ** 2) @ self.mv
+        return drawn
+
+    def scaled(self, factor: float) -> Waves:
+        return self._replace(mv=self.mv * factor)
+
+
+def _waves(*rows: tuple[float, float, float, float, float], follows_rate: bool = False) -> Waves:
+    """Build waves from rows of centre, left, right, height in MLII, height in V1."""
+    table = np.array(rows, np.float64)
+    return Waves(table[:, 0], table[:, 1], table[:, 2], table[:, 3:], np.full(len(rows), follows_rate))
+
+
+def _join(*groups: Waves) -> Waves:
+    return Waves(*(np.concatenate(column) for column in zip(*groups, strict=True)))
+
+
+# QRS complexes in units of their own width; :func:`_fitted` makes height and width exact.
+_NORMAL: Final = _waves(
+    (-0.30, 0.070, 0.070, -0.10, 0.00),
+    (0.00, 0.105, 0.105, 1.00, 0.24),
+    (0.31, 0.085, 0.085, -0.20, -0.80),
+)
+_VENTRICULAR: Final = (
+    # From the right ventricle, as in left bundle branch block: up in MLII, down in V1.
+    _waves(
+        (-0.27, 0.130, 0.130, 0.38, -0.22),
+        (0.00, 0.140, 0.140, 1.00, -0.85),
+        (0.30, 0.090, 0.110, -0.22, 0.12),
+    ),
+    # From the left ventricle, as in right bundle branch block: down in MLII, up and notched in V1.
+    _waves(
+        (-0.34, 0.070, 0.070, 0.20, 0.25),
+        (0.00, 0.160, 0.160, -1.00, 0.55),
+        (0.26, 0.100, 0.120, -0.30, 0.75),
+    ),
+)
+
+
+def _fitted(qrs: Waves, mv: float, seconds: float) -> Waves:
+    """Place, scale and stretch a QRS: its extremum in the first lead at 0, `mv` high, `seconds` wide."""
+    t = np.linspace(-1.0, 1.0, 20_001)
+    size = np.abs(qrs.at(t)[:, 0])
+    peak = int(size.argmax())
+    wide = np.flatnonzero(size > EDGE * size[peak])
+    stretch = seconds / (t[wide[-1]] - t[wide[0]])
+    return Waves(
+        (qrs.centre - t[peak]) * stretch,
+        qrs.left * stretch,
+        qrs.right * stretch,
+        qrs.mv * (mv / size[peak]),
+        qrs.follows_rate,
+    )
+
+
+class Morphology:
+    """Draws the beats of one :class:`Heart` at one rate of sampling."""
+
+    def __init__(self, heart: Heart, fs: float) -> None:
+        self.before = round(BEFORE_S * fs)
+        self.length = self.before + round(AFTER_S * fs)
+        self._t = (np.arange(self.length) - self.before) / fs
+        p, t = heart.p_mv, heart.t_mv
+        sinus_p = _waves(
+            (-0.168, 0.020, 0.020, 0.7 * p, 0.6 * p),
+            (-0.140, 0.020, 0.020, 0.7 * p, -0.4 * p),
+            follows_rate=True,
+        )
+        atrial_p = _waves((-0.135, 0.015, 0.018, -0.8 * p, 0.7 * p), follows_rate=True)
+        end = heart.qtc_s - 0.5e-3 * heart.qrs_ms  # of T, s after R at 60 bpm
+        normal = _join(
+            _fitted(_NORMAL, heart.qrs_mv, 1e-3 * heart.qrs_ms),
+            _waves((end - 0.080, 0.058, 0.036, t, 0.3 * t), follows_rate=True),
+        )
+        # Repolarisation is discordant: T points away from the main deflection, in each lead.
+        end = heart.qtc_s + 0.04 - 0.5e-3 * heart.pvc_ms
+        ventricular = [
+            _join(
+                _fitted(shape, heart.pvc_mv, 1e-3 * heart.pvc_ms),
+                _waves(
+                    (end - 0.095, 0.070, 0.045, -0.30 * sign * heart.pvc_mv, 0.25 * sign * heart.pvc_mv),
+                    follows_rate=True,
+                ),
+            )
+            for shape, sign in zip(_VENTRICULAR, (1.0, -1.0), strict=True)
+        ]
+        self._waves: dict[tuple[str, int, bool], Waves] = {
+            ("V", 0, False): ventricular[0],
+            ("V", 1, False): ventricular[1],
+            ("N", 0, False): normal,
+            ("N", 0, True): _join(sinus_p, normal),
+            ("S", 0, True): _join(atrial_p, normal),
+            ("F", 0, True): _join(sinus_p, normal.scaled(0.5), ventricular[0].scaled(0.5)),
+        }
+
+    def draw(self, symbol: str, shape: int, p_wave: bool, rr: float) -> NDArray[np.float64]:
+        """Draw one beat.
+
+        Args:
+            symbol, shape, p_wave: as in :class:`simulators.rhythms.Beat`.
+            rr: the cycle length that the PR and QT intervals have adapted to, s.
+
+        Returns:
+            (length, leads) mV; the R peak is row `before`.
+        """
+        kind = (symbol, shape, False) if symbol == "V" else (symbol, 0, p_wave or symbol != "N")
+        return self._waves[kind].at(self._t, stretch=rr ** (1.0 / 3.0))

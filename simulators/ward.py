@@ -1,0 +1,49 @@
+"""Who lies in the demo ward."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Final
+
+from monitor.records import Record, read_record
+from simulators.player import Bed
+from simulators.scenarios import SCENARIOS
+from simulators.sources import PACED, TOY, RecordSource, toy_record
+
+WITHOUT_DATABASE: Final = (TOY, *SCENARIOS)
+"""The one record that is always at hand, then every scenario."""
+
+WITH_DATABASE: Final = (
+    *("208", "200", "vt", "203", "asystole", "106", "119", "201"),
+    *("232", "100", "af", "223", "233", "noise", "210", "221"),
+)
+"""MIT-BIH records worth watching; no record brings a tachycardia or an asystole within a minute."""
+
+_LAP_S: Final = 17.0  # a record that plays in several beds starts this much later in each
+
+
+def demo_ward(beds: int, *, database: Path | None, seed: int = 0) -> list[Bed]:
+    """Fill a ward of any size; after the last patient the list starts over, with other seeds.
+
+    Args:
+        beds: how many.
+        database: folder of the MIT-BIH Arrhythmia Database, None where there is none.
+        seed: of the synthetic patients.
+
+    Raises:
+        RecordError: a record of the database cannot be read.
+    """
+    names = WITHOUT_DATABASE if database is None else WITH_DATABASE
+    records: dict[str, Record] = {}
+    ward = []
+    for number, name in zip(range(beds), itertools.cycle(names)):
+        bed = f"bed-{number + 1:02d}"
+        if name in SCENARIOS:
+            ward.append(Bed(bed, SCENARIOS[name].patient(seed=seed + number), SCENARIOS[name].alias))
+            continue
+        if name not in records:
+            records[name] = toy_record() if database is None else read_record(database / name)
+        source = RecordSource(records[name], start_s=_LAP_S * (number // len(names)))
+        ward.append(Bed(bed, source, f"Record {name}", name in PACED))
+    return ward
