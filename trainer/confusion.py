@@ -63,9 +63,7 @@ class Confusion:
     rr_count: int = 0
 
     def __add__(self, other: Confusion) -> Confusion:
-        return Confusion(
-            self.counts + other.counts, self.rr_squares + other.rr_squares, self.rr_count + other.rr_count
-        )
+        return Confusion(self.counts + other.counts, self.rr_squares + other.rr_squares, self.rr_count + other.rr_count)
 
     def __getitem__(self, cell: str) -> int:
         """A cell by its EC57 name: ``confusion["Vn"]``, V in the reference and N in the test."""
@@ -167,9 +165,7 @@ def bootstrap(
     if not records:
         return math.nan, math.nan
     counts = np.stack([record.counts for record in records])
-    times = np.random.default_rng(seed).multinomial(
-        len(records), [1 / len(records)] * len(records), size=draws
-    )
+    times = np.random.default_rng(seed).multinomial(len(records), [1 / len(records)] * len(records), size=draws)
     values = np.array([statistic(Confusion(sums)) for sums in np.tensordot(times, counts, axes=1)])
     values = values[np.isfinite(values)]
     if not values.size:

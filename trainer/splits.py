@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 
@@ -31,3 +32,34 @@ PACED: Final = _names(102, 104, 107, 217)
 
 ALL: Final = tuple(sorted(DS1 + DS2 + PACED))
 """All 48 records."""
+
+SAME_PATIENT: Final = ("201", "202")
+"""Two records of one patient, the first in DS1 and the second in DS2."""
+
+
+def splits(names: Iterable[str], *, classes: bool) -> dict[str, tuple[str, ...]]:
+    """The sets in which records are scored together, by name.
+
+    Args:
+        names: records that were scored, of any database.
+        classes: for scores of beat classes, which leave paced records out.
+
+    Returns:
+        ``all``, ``DS1`` and ``DS2`` as far as they hold records, and the same without one of the two records
+        of :data:`SAME_PATIENT`.
+    """
+    present = [name for name in names if not (classes and name in PACED)]
+    one, other = SAME_PATIENT
+    sets = {
+        "all": present,
+        "DS1": [name for name in present if name in DS1],
+        "DS2": [name for name in present if name in DS2],
+        f"all without {one}": [name for name in present if name != one],
+        f"DS1 without {one}": [name for name in present if name in DS1 and name != one],
+        f"DS2 without {other}": [name for name in present if name in DS2 and name != other],
+    }
+    found: dict[str, tuple[str, ...]] = {}
+    for title, records in sets.items():
+        if records and tuple(records) not in found.values():
+            found[title] = tuple(records)
+    return found

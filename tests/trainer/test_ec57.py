@@ -69,9 +69,7 @@ def scored(record: str, annotator: str, minutes: int) -> Confusion:
 @pytest.mark.parametrize("minutes", [0, 5])
 @pytest.mark.parametrize("annotator", ["osea", "gqrs", "rnd"])
 def test_counts_equal_bxb(annotator: str, minutes: int, record: str) -> None:
-    *counts, q_se, q_ppv, v_se, v_ppv, s_se, s_ppv, rr_error = golden_lines(f"bxb_{annotator}_t{minutes}")[
-        record
-    ]
+    *counts, q_se, q_ppv, v_se, v_ppv, s_se, s_ppv, rr_error = golden_lines(f"bxb_{annotator}_t{minutes}")[record]
     confusion = scored(record, annotator, minutes)
     assert list(confusion.condensed().values()) == list(map(int, counts))
 
@@ -144,9 +142,7 @@ def test_match_refuses_unsorted_beats(wrong: np.ndarray) -> None:
         match_beats(ints(1), wrong, 54)
 
 
-beat_lists = st.lists(st.integers(0, 2000), max_size=60, unique=True).map(
-    lambda v: np.array(sorted(v), np.int64)
-)
+beat_lists = st.lists(st.integers(0, 2000), max_size=60, unique=True).map(lambda v: np.array(sorted(v), np.int64))
 
 
 @given(beat_lists, beat_lists, st.integers(0, 80))
@@ -160,9 +156,7 @@ def test_match_uses_each_beat_once_within_tolerance(a: np.ndarray, b: np.ndarray
 
 
 @given(beat_lists, beat_lists, st.integers(0, 80))
-def test_match_does_not_depend_on_which_side_is_the_reference(
-    a: np.ndarray, b: np.ndarray, tolerance: int
-) -> None:
+def test_match_does_not_depend_on_which_side_is_the_reference(a: np.ndarray, b: np.ndarray, tolerance: int) -> None:
     there, back = match_beats(a, b, tolerance), match_beats(b, a, tolerance)
     for one, other in zip(there, (back.test, back.reference, back.extra, back.missed), strict=True):
         assert one.tolist() == other.tolist()

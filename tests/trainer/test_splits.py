@@ -1,0 +1,37 @@
+"""Which records are scored together."""
+
+from __future__ import annotations
+
+from trainer.splits import ALL, DS1, DS2, PACED, splits
+
+
+def test_the_three_sets_are_the_database() -> None:
+    assert (len(DS1), len(DS2), len(PACED), len(ALL)) == (22, 22, 4, 48)
+    assert len(set(ALL)) == 48
+
+
+def test_splits_of_all_records() -> None:
+    sizes = {title: len(names) for title, names in splits(ALL, classes=False).items()}
+    assert sizes == {
+        "all": 48,
+        "DS1": 22,
+        "DS2": 22,
+        "all without 201": 47,
+        "DS1 without 201": 21,
+        "DS2 without 202": 21,
+    }
+
+
+def test_splits_for_classes_leave_paced_records_out() -> None:
+    found = splits(ALL, classes=True)
+    assert found["all"] == tuple(sorted(DS1 + DS2))
+    assert splits(PACED, classes=True) == {}
+
+
+def test_splits_name_equal_sets_once() -> None:
+    assert splits(["100", "103"], classes=False) == {"all": ("100", "103")}
+    assert list(splits(["201", "103", "100"], classes=False)) == ["all", "DS1", "DS2"]
+
+
+def test_splits_of_another_database() -> None:
+    assert splits(["sel100x", "sele0104"], classes=True) == {"all": ("sel100x", "sele0104")}

@@ -1,0 +1,325 @@
+"""What the monitor made of records, scored: each record, and sets of them gross and averaged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.confusion import COLUMNS, ROWS, Confusion, Score, bootstrap, gross, mean
+from trainer.ec57 import LEARNING_PERIOD, WINDOW, Comparison, compare
+from trainer.splits import splits
+
+NARROW_WINDOW: Final = 0.050
+"""Match window that asks for the place of the R peak too, s."""
+
+PERIODS: Final = {"from t = 0": 0.0, "after 5 min": LEARNING_PERIOD}
+"""Every score is given twice: from these times on, s."""
+
+_WITHOUT: Final = {"S": "232", "F": "213"}
+"""Most of a class's DS2 beats are one patient's: the class is also scored without that record."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What the monitor made of one record, and what the annotators did. Samples are the record's own.
+
+    Attributes:
+        record: the record's name.
+        fs: Hz.
+        length: samples in the record.
+        reference_samples: (n,) int64, annotations of every kind.
+        reference_symbols: (n,) annotation symbols.
+        samples: (m,) int64, R peaks of the beats found, increasing.
+        symbols: (m,) their final labels.
+        confirmed: (m,) int64, the sample whose processing first made each beat known.
+        final: (m,) int64, the sample whose processing fixed its label.
+        search_back: (m,) bool, found by looking back.
+        triggers: (t,) int64, provisional R peaks, increasing.
+        triggered: (t,) int64, the sample whose processing gave each of them.
+    """
+
+    record: str
+    fs: float
+    length: int
+    reference_samples: NDArray[np.int64]
+    reference_symbols: list[str]
+    samples: NDArray[np.int64]
+    symbols: list[str]
+    confirmed: NDArray[np.int64]
+    final: NDArray[np.int64]
+    search_back: NDArray[np.bool_]
+    triggers: NDArray[np.int64]
+    triggered: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordScore:
+    """One record over one period.
+
+    Attributes:
+        record: the record's name.
+        beats: counts with the escape beats e and j in N.
+        escapes_in_s: the same with e and j in S, as ``bxb`` prints them.
+        narrow: counts within :data:`NARROW_WINDOW`.
+        triggers: counts of the provisional R peaks; their labels mean nothing.
+        milliseconds: distances and delays of the matched beats by name, each (k,).
+    """
+
+    record: str
+    beats: Confusion
+    escapes_in_s: Confusion
+    narrow: Confusion
+    triggers: Confusion
+    milliseconds: dict[str, NDArray[np.float64]]
+
+
+def score_record(outcome: Outcome, start: float) -> RecordScore:
+    """Score one record from `start` (s) to its end."""
+
+    def against(samples: NDArray[np.int64], symbols: Sequence[str], **options: Any) -> Comparison:
+        return compare(
+            outcome.reference_samples,
+            outcome.reference_symbols,
+            samples,
+            symbols,
+            fs=outcome.fs,
+            start=round(start * outcome.fs),
+            stop=outcome.length,
+            **options,
+        )
+
+    beats = against(outcome.samples, outcome.symbols)
+    triggers = against(outcome.triggers, ["N"] * outcome.triggers.size)
+    to_ms = np.float64(1000.0 / outcome.fs)
+    peaks = outcome.samples[beats.test]
+    offset = (peaks - outcome.reference_samples[beats.reference]) * to_ms
+    delay = (outcome.confirmed[beats.test] - peaks) * to_ms
+    label_delay = (outcome.final[beats.test] - peaks) * to_ms
+    late = outcome.search_back[beats.test]
+    return RecordScore(
+        record=outcome.record,
+        beats=beats.confusion,
+        escapes_in_s=against(outcome.samples, outcome.symbols, escape="S").confusion,
+        narrow=against(outcome.samples, outcome.symbols, window=NARROW_WINDOW).confusion,
+        triggers=triggers.confusion,
+        milliseconds={
+            "R peak minus annotation": offset,
+            "R peak off the annotation": np.abs(offset),
+            "R to trigger": (outcome.triggered - outcome.triggers)[triggers.test] * to_ms,
+            "R to beat": delay[~late],
+            "R to beat, search-back": delay[late],
+            "R to final label": label_delay[~late],
+            "R to final label, search-back": label_delay[late],
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Percentiles of a number of values; NaN if there are none."""
+
+    count: int
+    median: float
+    p95: float
+    p99: float
+    largest: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> Distribution:
+        """Of (k,) values."""
+        if not values.size:
+            return cls(0, *[math.nan] * 4)
+        return cls(values.size, *(float(v) for v in np.percentile(values, [50, 95, 99, 100])))
+
+
+class Summary(NamedTuple):
+    """One score of several records.
+
+    Attributes:
+        title: what was scored.
+        score: of all their beats together (gross).
+        average: mean over the records in which they are defined: se, ppv, f1.
+        interval: bootstrap 95 % interval of the gross F1 over records.
+    """
+
+    title: str
+    score: Score
+    average: tuple[float, float, float]
+    interval: tuple[float, float]
+
+    @classmethod
+    def of(cls, title: str, confusions: Sequence[Confusion], pick: Callable[[Confusion], Score]) -> Summary:
+        """Score each confusion, and their sum, by `pick`."""
+        scores = [pick(confusion) for confusion in confusions]
+        average = mean(s.se for s in scores), mean(s.ppv for s in scores), mean(s.f1 for s in scores)
+        return cls(title, pick(gross(confusions)), average, bootstrap(confusions, lambda c: pick(c).f1))
+
+
+class Naming(NamedTuple):
+    """How well the beats of several records were named: gross, record average, bootstrap interval."""
+
+    title: str
+    gross: float
+    average: float
+    interval: tuple[float, float]
+
+    @classmethod
+    def of(cls, title: str, confusions: Sequence[Confusion], pick: Callable[[Confusion], float]) -> Naming:
+        """Measure each confusion, and their sum, by `pick`."""
+        return cls(title, pick(gross(confusions)), mean(map(pick, confusions)), bootstrap(confusions, pick))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitScore:
+    """Several records scored together.
+
+    Attributes:
+        title: the split's name.
+        records: names.
+        confusion: the sum of their counts.
+        summaries: detection, or one a class.
+        namings: accuracy and the like; empty for detection.
+    """
+
+    title: str
+    records: tuple[str, ...]
+    confusion: Confusion
+    summaries: list[Summary]
+    namings: list[Naming]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Period:
+    """All records from one time on.
+
+    Attributes:
+        title: key of :data:`PERIODS`.
+        records: in the order given; without paced records where classes are scored.
+        splits: sets of them.
+        milliseconds: distributions over all of them, by name.
+    """
+
+    title: str
+    records: list[RecordScore]
+    splits: list[SplitScore]
+    milliseconds: dict[str, Distribution]
+
+
+def score_qrs(outcomes: Sequence[Outcome]) -> list[Period]:
+    """Score detection, over each of :data:`PERIODS`."""
+    return [_period(title, outcomes, classes=False) for title in PERIODS]
+
+
+def score_beats(outcomes: Sequence[Outcome]) -> list[Period]:
+    """Score beat classes, over each of :data:`PERIODS`. Paced records are left out."""
+    return [_period(title, outcomes, classes=True) for title in PERIODS]
+
+
+def _period(title: str, outcomes: Sequence[Outcome], *, classes: bool) -> Period:
+    sets = splits([outcome.record for outcome in outcomes], classes=classes)
+    kept = {name for names in sets.values() for name in names}
+    records = {o.record: score_record(o, PERIODS[title]) for o in outcomes if o.record in kept}
+    summarise = _score_classes if classes else _score_detection
+    names = next(iter(records.values())).milliseconds if records else ()
+    return Period(
+        title,
+        list(records.values()),
+        [summarise(name, [records[record] for record in members]) for name, members in sets.items()],
+        {name: Distribution.of(np.concatenate([r.milliseconds[name] for r in records.values()])) for name in names},
+    )
+
+
+def _score_detection(title: str, records: list[RecordScore]) -> SplitScore:
+    beats = [record.beats for record in records]
+    summaries = [
+        Summary.of("QRS", beats, lambda c: c.qrs),
+        Summary.of("QRS within 50 ms", [record.narrow for record in records], lambda c: c.qrs),
+        Summary.of("triggers", [record.triggers for record in records], lambda c: c.qrs),
+    ]
+    return SplitScore(title, tuple(record.record for record in records), gross(beats), summaries, [])
+
+
+def _score_classes(title: str, records: list[RecordScore]) -> SplitScore:
+    beats = [record.beats for record in records]
+    names = tuple(record.record for record in records)
+    summaries = [Summary.of("V", beats, _of("V")), Summary.of("V strict", beats, _of("V", strict=True))]
+    for label in "SFN":
+        summaries.append(Summary.of(label, beats, _of(label)))
+        left_out = _WITHOUT.get(label)
+        if left_out in names and len(names) > 1:
+            others = [record.beats for record in records if record.record != left_out]
+            summaries.append(Summary.of(f"{label} without {left_out}", others, _of(label)))
+        if label == "S":
+            moved = [record.escapes_in_s for record in records]
+            summaries.append(Summary.of("S with e and j", moved, _of("S")))
+    namings = [
+        Naming.of("accuracy", beats, lambda c: c.accuracy),
+        Naming.of("macro F1", beats, lambda c: c.macro_f1),
+    ]
+    return SplitScore(title, names, gross(beats), summaries, namings)
+
+
+def _of(label: str, *, strict: bool = False) -> Callable[[Confusion], Score]:
+    return lambda confusion: confusion.of(label, strict=strict)
+
+
+def to_json(periods: Sequence[Period]) -> dict[str, Any]:
+    """The periods as JSON values: shares from 0 to 1, milliseconds, null where a value is not defined."""
+    return {
+        "match_window_s": WINDOW,
+        "rows": list(ROWS),
+        "columns": list(COLUMNS),
+        "periods": {period.title: _period_json(period) for period in periods},
+    }
+
+
+def _period_json(period: Period) -> dict[str, Any]:
+    return {
+        "records": {
+            record.record: {
+                "counts": record.beats.counts.tolist(),
+                "qrs": _score_json(record.beats.qrs),
+                "qrs_within_50_ms": _score_json(record.narrow.qrs),
+                "classes": {label: _score_json(record.beats.of(label)) for label in "NSVF"},
+                "accuracy": _number(record.beats.accuracy),
+            }
+            for record in period.records
+        },
+        "splits": {split.title: _split_json(split) for split in period.splits},
+        "milliseconds": {
+            name: {key: _number(value) for key, value in asdict(distribution).items()}
+            for name, distribution in period.milliseconds.items()
+        },
+    }
+
+
+def _split_json(split: SplitScore) -> dict[str, Any]:
+    scores: dict[str, Any] = {
+        summary.title: _score_json(summary.score)
+        | {
+            "average": dict(zip(("se", "ppv", "f1"), map(_number, summary.average), strict=True)),
+            "f1_interval": [_number(bound) for bound in summary.interval],
+        }
+        for summary in split.summaries
+    }
+    for naming in split.namings:
+        scores[naming.title] = {
+            "gross": _number(naming.gross),
+            "average": _number(naming.average),
+            "interval": [_number(bound) for bound in naming.interval],
+        }
+    return {"records": list(split.records), "counts": split.confusion.counts.tolist(), "scores": scores}
+
+
+def _score_json(score: Score) -> dict[str, Any]:
+    ratios = {"se": score.se, "ppv": score.ppv, "f1": score.f1}
+    return score._asdict() | {name: _number(value) for name, value in ratios.items()}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
