@@ -44,10 +44,11 @@ RHYTHMS: Final = ("N", "VT", "B", "T", "ASYS")
 
 BED_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
-ECG_LEAD_NAMES: Final = frozenset(
-    "I II III AVR AVL AVF V V1 V2 V3 V4 V5 V6 MLI MLII MLIII MCL1 CM2 CM4 CM5 CC5 D3 D4 V1-V2 V2-V3 V4-V5 "
-    "ML5 MV2 ECG ECG1 ECG2 MV ES AS AI".split()
+_ECG_LEADS: Final = (
+    "I II III AVR AVL AVF V V1 V2 V3 V4 V5 V6 MLI MLII MLIII MCL1 CM2 CM4 CM5 CC5 D3 D4 V1-V2 V2-V3 V4-V5",
+    "ML5 MV2 ECG ECG1 ECG2 MV ES AS AI",
 )
+ECG_LEAD_NAMES: Final = frozenset(name for names in _ECG_LEADS for name in names.split())
 """Names, in capitals, by which databases call an ECG lead."""
 
 

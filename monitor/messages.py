@@ -142,9 +142,7 @@ def decode(bed: str, payload: bytes) -> Chunk:
 
 def _decode_binary(bed: str, payload: bytes) -> Chunk:
     if len(payload) < _HEADER.size:
-        raise MessageError(
-            "length", f"payload of {len(payload)} bytes is shorter than the {_HEADER.size}-byte header"
-        )
+        raise MessageError("length", f"payload of {len(payload)} bytes is shorter than the {_HEADER.size}-byte header")
     magic, version, leads, lead_off, n, seq, fs_mhz, stream, first, time_us, uv = _HEADER.unpack_from(payload)
     if magic != _MAGIC:
         raise MessageError("magic", f"payload starts with {magic!r}, not {_MAGIC!r}")
@@ -156,9 +154,7 @@ def _decode_binary(bed: str, payload: bytes) -> Chunk:
         raise MessageError("index", f"first sample {first} is out of range")
     expected = _HEADER.size + 2 * n * leads
     if len(payload) != expected:
-        raise MessageError(
-            "length", f"payload of {len(payload)} bytes; {n} samples of {leads} leads make {expected}"
-        )
+        raise MessageError("length", f"payload of {len(payload)} bytes; {n} samples of {leads} leads make {expected}")
     units = np.frombuffer(payload, "<i2", offset=_HEADER.size).reshape(n, leads)
     return Chunk(bed, stream, seq, first, fs, _to_mv(units, uv), lead_off, time_us)
 
@@ -171,9 +167,7 @@ def _decode_json(bed: str, payload: bytes) -> Chunk:
     if not isinstance(message, dict):
         raise MessageError("json", "the JSON payload is not an object")
     if message.get("v") != VERSION:
-        raise MessageError(
-            "version", f"message version {message.get('v')!r:.20}; this monitor reads {VERSION}"
-        )
+        raise MessageError("version", f"message version {message.get('v')!r:.20}; this monitor reads {VERSION}")
     stream = _integer(message, "stream", 0, (1 << 64) - 1)
     seq = _integer(message, "seq", 0, (1 << 32) - 1)
     first = _integer(message, "first", 0, 1 << 53)
@@ -193,9 +187,7 @@ def _decode_json(bed: str, payload: bytes) -> Chunk:
             elif type(value) is int and -RAIL <= value <= RAIL:
                 units[i, lead] = value
             else:
-                raise MessageError(
-                    "samples", f"sample {str(value)[:20]} is not an integer within +-{RAIL} or null"
-                )
+                raise MessageError("samples", f"sample {str(value)[:20]} is not an integer within +-{RAIL} or null")
     lead_off = 0
     off = message.get("off", [])
     if not isinstance(off, list):

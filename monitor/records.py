@@ -186,9 +186,7 @@ def read_annotations(path: str | Path, annotator: str = "atr") -> Annotations:
 
     file = Path(f"{path}.{annotator}")
     if not file.is_file():
-        raise RecordError(
-            "no such annotation file", where=str(file), remedy="reference annotations end in .atr"
-        )
+        raise RecordError("no such annotation file", where=str(file), remedy="reference annotations end in .atr")
     try:
         found = wfdb.rdann(str(path), annotator)
     except Exception as error:  # wfdb raises whatever its parsing met

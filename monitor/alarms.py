@@ -1,0 +1,219 @@
+"""Alarms: a table of codes, and a table of states and transitions.
+
+An alarm is driven by two parties. The bed's condition begins (ONSET) and ends (END); a person acknowledges it
+(ACKNOWLEDGE). Where the condition's end may hide that it ever was - asystole - the alarm latches: it stays until
+a person has seen it. Modelled on IEC 60601-1-8; no conformity is claimed.
+
+    ============  ==================  ==============================  ============================
+    state         ONSET               END                             ACKNOWLEDGE
+    ============  ==================  ==============================  ============================
+    idle          raised              -                               -
+    raised        -                   latched, or idle if it does     acknowledged
+                                      not latch: cleared
+    latched       raised, a new one   -                               idle: cleared
+    acknowledged  -                   idle: cleared                   -
+    ============  ==================  ==============================  ============================
+
+The state of all alarms of a bed is part of the bed's row, so a snapshot holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from monitor.events import Alarm
+from monitor.rhythm import CONDITIONS
+
+HIGH, MEDIUM, LOW = "high", "medium", "low"
+PHYSIOLOGICAL, TECHNICAL = "physiological", "technical"
+_STARS: Final = {HIGH: "***", MEDIUM: "**", LOW: "*"}
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What the table says of one alarm.
+
+    Attributes:
+        name: the code.
+        priority: HIGH, MEDIUM or LOW.
+        text: with ``{value}`` and ``{limit}``, rounded to whole numbers.
+        kind: PHYSIOLOGICAL or TECHNICAL.
+        latching: stays when its condition ends, until it is acknowledged.
+    """
+
+    name: str
+    priority: str
+    text: str
+    kind: str = PHYSIOLOGICAL
+    latching: bool = False
+
+
+CODES: Final = (
+    Code("ASYSTOLE", HIGH, "ASYSTOLE", latching=True),
+    Code("VTACH", HIGH, "VTACH {value}>{limit}"),
+    Code("EXTREME_TACHY", HIGH, "EXTREME TACHY {value}>{limit}"),
+    Code("EXTREME_BRADY", HIGH, "EXTREME BRADY {value}<{limit}"),
+    Code("VRUN", MEDIUM, "VENTRICULAR RUN"),
+    Code("TACHY", MEDIUM, "HR {value}>{limit}"),
+    Code("BRADY", MEDIUM, "HR {value}<{limit}"),
+    Code("NO_DATA", MEDIUM, "NO DATA", TECHNICAL),
+    Code("LEAD_OFF", MEDIUM, "LEAD OFF", TECHNICAL),
+    Code("CANNOT_ANALYSE", MEDIUM, "CANNOT ANALYSE: SATURATED", TECHNICAL),
+    Code("GAP", LOW, "SIGNAL MISSING", TECHNICAL),
+    Code("CONFLICT", MEDIUM, "TWO DEVICES SEND AS THIS BED", TECHNICAL),
+    Code("MODEL", LOW, "BEAT NAMES BY RULE ONLY", TECHNICAL),
+)
+INDEX: Final = {code.name: i for i, code in enumerate(CODES)}
+assert tuple(code.name for code in CODES[: len(CONDITIONS)]) == CONDITIONS
+
+OF_REASON: Final = {"lead_off": "LEAD_OFF", "missing": "GAP", "saturated": "CANNOT_ANALYSE"}
+"""Technical alarm for each reason why the analysed lead is lost."""
+
+IDLE, RAISED, LATCHED, ACKNOWLEDGED = range(4)
+ONSET, END, ACKNOWLEDGE = "onset", "end", "acknowledge"
+
+_TRANSITIONS: Final = {
+    (IDLE, ONSET): RAISED,
+    (RAISED, END): LATCHED,
+    (RAISED, ACKNOWLEDGE): ACKNOWLEDGED,
+    (LATCHED, ONSET): RAISED,
+    (LATCHED, ACKNOWLEDGE): IDLE,
+    (ACKNOWLEDGED, END): IDLE,
+}
+_NAMES: Final = {IDLE: "cleared", RAISED: "raised", LATCHED: "latched", ACKNOWLEDGED: "acknowledged"}
+
+STATE: Final = np.dtype(
+    [
+        ("state", np.int64),
+        ("stream", np.uint64),
+        ("onset", np.int64),  # in the device's samples
+        ("value", np.float64),
+        ("limit", np.float64),
+    ],
+    align=True,
+)
+"""A record an alarm code; a bed has ``len(CODES)`` of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """A person has seen an alarm."""
+
+    bed: str
+    alarm_id: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimits:
+    """New heart-rate limits, per minute; None leaves one as it is."""
+
+    bed: str
+    low: float | None = None
+    high: float | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """What a device says of itself: names of its leads, an alias for people, whether it is simulated."""
+
+    bed: str
+    leads: tuple[str, ...] = ()
+    alias: str = ""
+    simulated: bool = False
+
+
+Command = Acknowledge | SetLimits | Describe
+
+
+@dataclass(slots=True)
+class Bedside:
+    """Where an alarm event is about to happen.
+
+    Attributes:
+        bed: id of the bed.
+        stream: id of its stream.
+        rows: (len(CODES),) STATE, updated.
+    """
+
+    bed: str
+    stream: int
+    rows: Any
+
+    def apply(
+        self,
+        name: str,
+        cause: str,
+        sample: int,
+        emitted: int,
+        value: float | None = None,
+        limit: float | None = None,
+        reason: str | None = None,
+    ) -> Iterator[Alarm]:
+        """Let something happen to one alarm.
+
+        Args:
+            name: its code.
+            cause: ONSET, END or ACKNOWLEDGE.
+            sample: the onset, in the device's samples; used by ONSET.
+            emitted: the device's sample at which this is known.
+            value, limit: what was measured and what it broke; used by ONSET.
+            reason: why, for the log.
+
+        Yields:
+            The events that result: none when the table has no such transition.
+        """
+        code = CODES[INDEX[name]]
+        row = self.rows[INDEX[name]]
+        before = int(row["state"])
+        after = _TRANSITIONS.get((before, cause))
+        if after is None:
+            return
+        if after == LATCHED and not code.latching:
+            after = IDLE
+        if cause == ONSET:
+            if before == LATCHED:
+                yield self._event(code, IDLE, emitted, "superseded")
+            row["stream"], row["onset"] = self.stream, sample
+            row["value"] = np.nan if value is None else value
+            row["limit"] = np.nan if limit is None else limit
+        row["state"] = after
+        yield self._event(code, after, emitted, reason or cause)
+
+    def active(self, emitted: int) -> list[Alarm]:
+        """Every alarm that is not idle, as an event of its present state."""
+        return [
+            self._event(code, int(self.rows[i]["state"]), emitted, None)
+            for i, code in enumerate(CODES)
+            if self.rows[i]["state"] != IDLE
+        ]
+
+    def _event(self, code: Code, state: int, emitted: int, reason: str | None) -> Alarm:
+        row = self.rows[INDEX[code.name]]
+        onset, stream = int(row["onset"]), int(row["stream"])
+        value = None if np.isnan(row["value"]) else round(float(row["value"]), 1)
+        limit = None if np.isnan(row["limit"]) else round(float(row["limit"]), 1)
+        text = code.text.format(value=_whole(value), limit=_whole(limit))
+        return Alarm(
+            self.bed,
+            onset,
+            emitted,
+            code=code.name,
+            priority=code.priority,
+            kind=code.kind,
+            state=_NAMES[state],
+            id=f"{self.bed}:{stream:x}:{code.name}:{onset}",
+            value=value,
+            limit=limit,
+            text=f"{_STARS[code.priority]} {text}",
+            reason=reason,
+        )
+
+
+def _whole(value: float | None) -> str:
+    return "---" if value is None else f"{value:.0f}"

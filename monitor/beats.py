@@ -1,0 +1,404 @@
+"""From a detection to what the classifier sees: R placed, a window, the RR context, the running normal beat.
+
+Everything here rests on the signal and on the kernel's own rule label, never on the network's output, so a data set
+written once stays true whatever model follows.
+
+- R is the largest deflection of the display signal in the 150 ms before the detector's energy peak.
+- The window is AFTER + BEFORE around R, every second sample (the display signal ends at 40 Hz), scaled by the
+  amplitude of the patient's normal beat, beside the difference to that normal beat.
+- The running normal beat is the heaviest of a few clusters of beats with alike shape; narrow, timely ones are preferred
+  so that a bigeminal rhythm does not make a ventricular beat the patient's normal.
+- The RR context is the ratio of the intervals before the beat to means over the last 8, 40 and 120.
+
+Source: running normal beat and its difference: as open rule-based classifiers keep them (Hamilton 2002, Open Source
+ECG Analysis); RR ratios: de Chazal 2004, doi:10.1109/TBME.2004.827359.
+"""
+
+from __future__ import annotations
+
+from math import log, sqrt
+from typing import Final
+
+import numpy as np
+
+from monitor.ecg import FS
+from monitor.filters import DISPLAY_DELAY
+from monitor.kernel import kernel
+
+BEFORE: Final = round(0.300 * FS)
+AFTER: Final = round(0.400 * FS)
+STRIDE: Final = 2
+WIDTH: Final = (BEFORE + AFTER) // STRIDE
+"""Points in a window, 180 Hz."""
+
+CHANNELS: Final = ("beat", "difference")
+
+FEATURES: Final = (
+    "rr_to_mean8",  # log of the interval before the beat over the mean of the 8 before it
+    "rr_to_mean40",
+    "rr_to_mean120",
+    "previous_rr_to_mean8",
+    "rr_before_that_to_mean8",
+    "rr",  # s, at most 2
+    "mean8",  # s
+    "irregularity",  # standard deviation of the last 8 over their mean
+    "likeness",  # correlation with the running normal beat
+    "previous_likeness",
+    "size_to_normal",  # log of the ratio of amplitudes
+    "spread",  # spread of the slope's energy around its centre, s: the QRS width
+    "spread_to_normal",  # log of the ratio
+    "size",  # log of the amplitude in mV
+    "rule_n",  # the kernel's own label
+    "rule_s",
+    "rule_v",
+    "experience",  # beats seen, 1 from 32 on
+)
+
+RULE_N, RULE_S, RULE_V = 0, 1, 2
+RULE_CLASSES: Final = ("N", "S", "V")
+
+RING: Final = 2048
+"""Samples of display signal kept a lead: a search-back beat and a block fit."""
+
+_PENDING: Final = 48
+_INTERVALS: Final = 128
+_CLUSTERS: Final = 4
+_SEARCH: Final = round(0.150 * FS)
+_CLOSEST: Final = round(0.100 * FS)
+_SHIFT: Final = 3  # window points the normal beat may be shifted to fit
+_ALIKE: Final = 0.90
+_SMALLEST: Final = 0.05  # mV; amplitudes below are taken as this
+_EPSILON: Final = 1e-9
+
+BEAT: Final = np.dtype(
+    [
+        ("row", np.int64),
+        ("sample", np.int64),  # R peak
+        ("emitted", np.int64),
+        ("search_back", np.int64),
+        ("rule", np.int64),
+    ],
+    align=True,
+)
+
+STATE: Final = np.dtype(
+    [
+        ("ring", np.float32, (RING,)),  # display signal of the first lead, mV
+        ("written", np.int64),  # display samples so far
+        ("last_r", np.int64),
+        ("intervals", np.float64, (_INTERVALS,)),  # s, a ring
+        ("interval_count", np.int64),
+        ("beat_count", np.int64),
+        ("pending", np.int64),  # beats whose window is not complete, oldest first
+        ("pending_r", np.int64, (_PENDING,)),
+        ("pending_known", np.int64, (_PENDING,)),  # the sample that found it
+        ("pending_search_back", np.int64, (_PENDING,)),
+        ("pending_context", np.float64, (_PENDING, 8)),
+        ("shape", np.float64, (_CLUSTERS, WIDTH)),  # mV
+        ("weight", np.float64, (_CLUSTERS,)),
+        ("cluster_spread", np.float64, (_CLUSTERS,)),
+        ("cluster_timing", np.float64, (_CLUSTERS,)),  # mean of rr_to_mean8
+        ("last_likeness", np.float64),
+    ],
+    align=True,
+)
+
+_NEVER: Final = -(1 << 40)
+
+
+@kernel
+def start(state):  # type: ignore[no-untyped-def]
+    """Make a zeroed STATE record ready for its first sample."""
+    state["last_r"] = _NEVER
+
+
+@kernel
+def write(state, display, count):  # type: ignore[no-untyped-def]
+    """Append a block of the display signal, mV, to the ring."""
+    written = state["written"]
+    for i in range(count):
+        state["ring"][(written + i) % RING] = display[i]
+    state["written"] = written + count
+
+
+@kernel
+def place(state, peak):  # type: ignore[no-untyped-def]
+    """Find the R peak that belongs to an energy peak.
+
+    Args:
+        state: a STATE record whose ring reaches to `peak`.
+        peak: sample of the detector's energy peak.
+
+    Returns:
+        The sample of the R peak, on the clock of the unfiltered signal.
+    """
+    ring = state["ring"]
+    low = max(0, peak - _SEARCH, state["last_r"] + DISPLAY_DELAY + _CLOSEST)
+    if low > peak:
+        low = peak
+    base = 0.0
+    first = max(0, peak - 2 * _SEARCH)
+    for i in range(first, peak + 1):
+        base += float(ring[i % RING])
+    base /= peak + 1 - first
+    best, best_value = peak, -1.0
+    for i in range(low, peak + 1):
+        value = abs(float(ring[i % RING]) - base)
+        if value > best_value:
+            best, best_value = i, value
+    return max(0, best - DISPLAY_DELAY)
+
+
+@kernel
+def _mean_interval(state, most):  # type: ignore[no-untyped-def]
+    count = min(state["interval_count"], most)
+    if count == 0:
+        return 0.0
+    total = 0.0
+    for i in range(count):
+        total += state["intervals"][(state["interval_count"] - 1 - i) % _INTERVALS]
+    return total / count
+
+
+@kernel
+def _log_ratio(a, b):  # type: ignore[no-untyped-def]
+    if a <= 0.0 or b <= 0.0:
+        return 0.0
+    return min(max(log(a / b), -3.0), 3.0)
+
+
+@kernel
+def push(state, peak, known, search_back):  # type: ignore[no-untyped-def]
+    """Take a detection: place R, note the RR context, wait for the window.
+
+    Returns:
+        The sample of the R peak.
+    """
+    r = place(state, peak)
+    interval = 0.0
+    if state["last_r"] != _NEVER:
+        interval = min((r - state["last_r"]) / FS, 10.0)
+    mean8 = _mean_interval(state, 8)
+    total = state["interval_count"]
+    slot = state["pending"]
+    context = state["pending_context"][slot]
+    context[0] = _log_ratio(interval, mean8)
+    context[1] = _log_ratio(interval, _mean_interval(state, 40))
+    context[2] = _log_ratio(interval, _mean_interval(state, 120))
+    context[3] = _log_ratio(state["intervals"][(total - 1) % _INTERVALS], mean8) if total > 0 else 0.0
+    context[4] = _log_ratio(state["intervals"][(total - 2) % _INTERVALS], mean8) if total > 1 else 0.0
+    context[5] = min(interval, 2.0)
+    context[6] = min(mean8, 2.0)
+    deviation = 0.0
+    count = min(total, 8)
+    for i in range(count):
+        d = state["intervals"][(total - 1 - i) % _INTERVALS] - mean8
+        deviation += d * d
+    context[7] = sqrt(deviation / count) / mean8 if count > 1 else 0.0
+    if interval > 0.0:
+        state["intervals"][total % _INTERVALS] = interval
+        state["interval_count"] = total + 1
+    state["last_r"] = r
+    state["pending_r"][slot] = r
+    state["pending_known"][slot] = known
+    state["pending_search_back"][slot] = search_back
+    state["pending"] = slot + 1
+    return r
+
+
+@kernel
+def forget_timing(state):  # type: ignore[no-untyped-def]
+    """After missing signal the next interval is unknown: do not measure it."""
+    state["last_r"] = _NEVER
+
+
+@kernel
+def _size(window):  # type: ignore[no-untyped-def]
+    largest = 0.0
+    for i in range(WIDTH):
+        largest = max(largest, abs(window[i]))
+    return max(largest, _SMALLEST)
+
+
+@kernel
+def _spread(window):  # type: ignore[no-untyped-def]
+    """Spread of the squared slope within 150 ms of R, s."""
+    middle = BEFORE // STRIDE
+    reach = round(0.150 * FS) // STRIDE
+    total, first = _EPSILON, 0.0
+    for i in range(middle - reach, middle + reach):
+        slope = window[i + 1] - window[i]
+        total += slope * slope
+        first += slope * slope * i
+    centre = first / total
+    second = 0.0
+    for i in range(middle - reach, middle + reach):
+        slope = window[i + 1] - window[i]
+        second += slope * slope * (i - centre) * (i - centre)
+    return sqrt(second / total) * STRIDE / FS
+
+
+@kernel
+def _fit(shape, window):  # type: ignore[no-untyped-def]
+    """Best correlation of a window with a shape over small shifts, around the QRS.
+
+    Returns:
+        The correlation, -1 to 1, and the shift of the shape in points.
+    """
+    low = BEFORE // STRIDE - round(0.180 * FS) // STRIDE
+    high = BEFORE // STRIDE + round(0.250 * FS) // STRIDE
+    best, best_shift = -2.0, 0
+    for shift in range(-_SHIFT, _SHIFT + 1):
+        sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
+        for i in range(low, high):
+            x, y = shape[i - shift], window[i]
+            sx += x
+            sy += y
+            sxx += x * x
+            syy += y * y
+            sxy += x * y
+        n = high - low
+        vx, vy = sxx - sx * sx / n, syy - sy * sy / n
+        r = (sxy - sx * sy / n) / sqrt(vx * vy) if vx > _EPSILON and vy > _EPSILON else 0.0
+        if r > best:
+            best, best_shift = r, shift
+    return best, best_shift
+
+
+@kernel
+def _normal_cluster(state):  # type: ignore[no-untyped-def]
+    """Number of the cluster that stands for the patient's normal beat; -1 before the third beat."""
+    if state["beat_count"] < 3:
+        return -1
+    best, best_score = -1, 0.0
+    for k in range(_CLUSTERS):
+        score = state["weight"][k] / (state["cluster_spread"][k] * state["cluster_spread"][k] + 1e-6)
+        if state["cluster_timing"][k] < -0.15:
+            score *= 0.3
+        if score > best_score:
+            best, best_score = k, score
+    return best
+
+
+@kernel
+def _join_cluster(state, window, spread, timing):  # type: ignore[no-untyped-def]
+    best, best_r, best_shift = -1, _ALIKE, 0
+    size = _size(window)
+    lightest = 0
+    for k in range(_CLUSTERS):
+        state["weight"][k] *= 0.98
+        if state["weight"][k] < state["weight"][lightest]:
+            lightest = k
+        if state["weight"][k] > 0.0:
+            r, shift = _fit(state["shape"][k], window)
+            other = _size(state["shape"][k])
+            if r > best_r and 0.5 < size / other < 2.0:
+                best, best_r, best_shift = k, r, shift
+    if best < 0:
+        best = lightest
+        state["weight"][best] = 1.0
+        state["cluster_spread"][best] = spread
+        state["cluster_timing"][best] = timing
+        for i in range(WIDTH):
+            state["shape"][best, i] = window[i]
+        return
+    weight = state["weight"][best] + 1.0
+    state["weight"][best] = weight
+    rate = 1.0 / min(weight, 16.0)
+    state["cluster_spread"][best] += rate * (spread - state["cluster_spread"][best])
+    state["cluster_timing"][best] += rate * (timing - state["cluster_timing"][best])
+    for i in range(max(0, -best_shift), min(WIDTH, WIDTH - best_shift)):
+        state["shape"][best, i] += rate * (window[i + best_shift] - state["shape"][best, i])
+
+
+@kernel
+def _rule(likeness, timing, wider):  # type: ignore[no-untyped-def]
+    """The kernel's own label: shape first, then timing."""
+    if likeness < 0.5 or (likeness < 0.75 and (wider > 0.14 or timing < -0.16)):
+        return RULE_V
+    if timing < -0.16:
+        return RULE_S
+    return RULE_N
+
+
+@kernel
+def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
+    """Finish the oldest pending beat if its window is complete.
+
+    Args:
+        state: a STATE record.
+        until: samples of display signal processed, this one not included.
+        window: (2, WIDTH) float32, receives the channels, in units of the normal beat's amplitude.
+        features: (len(FEATURES),) float32, receives the features.
+        out: a BEAT record; `row` is left alone.
+
+    Returns:
+        Whether there was one.
+    """
+    if state["pending"] == 0:
+        return False
+    r = state["pending_r"][0]
+    last = r + DISPLAY_DELAY + AFTER - 1
+    if last >= until:
+        return False
+    raw = np.empty(WIDTH)
+    mean = 0.0
+    for i in range(WIDTH):
+        source = r + DISPLAY_DELAY - BEFORE + STRIDE * i
+        raw[i] = float(state["ring"][source % RING]) if source >= 0 else 0.0
+        mean += raw[i]
+    mean /= WIDTH
+    for i in range(WIDTH):
+        raw[i] -= mean
+    context = state["pending_context"][0]
+    timing = context[0]
+    spread = _spread(raw)
+    size = _size(raw)
+    normal = _normal_cluster(state)
+    likeness, shift, normal_size, normal_spread = 0.0, 0, size, spread
+    if normal >= 0:
+        likeness, shift = _fit(state["shape"][normal], raw)
+        normal_size = _size(state["shape"][normal])
+        normal_spread = state["cluster_spread"][normal]
+    wider = _log_ratio(spread, normal_spread)
+    rule = _rule(likeness, timing, wider) if normal >= 0 else RULE_N
+    for i in range(WIDTH):
+        window[0, i] = raw[i] / normal_size
+        window[1, i] = 0.0
+        if normal >= 0:
+            source = min(max(i - shift, 0), WIDTH - 1)
+            window[1, i] = (raw[i] - state["shape"][normal, source]) / normal_size
+    for i in range(8):
+        features[i] = context[i]
+    features[8] = likeness
+    features[9] = state["last_likeness"]
+    features[10] = _log_ratio(size, normal_size)
+    features[11] = spread
+    features[12] = wider
+    features[13] = _log_ratio(size, 1.0)
+    features[14] = 1.0 if rule == RULE_N else 0.0
+    features[15] = 1.0 if rule == RULE_S else 0.0
+    features[16] = 1.0 if rule == RULE_V else 0.0
+    features[17] = min(state["beat_count"], 32) / 32.0
+    out["sample"] = r
+    out["emitted"] = max(last, state["pending_known"][0])
+    out["search_back"] = state["pending_search_back"][0]
+    out["rule"] = rule
+    state["last_likeness"] = likeness
+    state["beat_count"] += 1
+    _join_cluster(state, raw, spread, timing)
+    pending = state["pending"] - 1
+    state["pending"] = pending
+    for i in range(pending):
+        state["pending_r"][i] = state["pending_r"][i + 1]
+        state["pending_known"][i] = state["pending_known"][i + 1]
+        state["pending_search_back"][i] = state["pending_search_back"][i + 1]
+        for j in range(8):
+            state["pending_context"][i, j] = state["pending_context"][i + 1, j]
+    # An empty place holds zeros, so that equal states are equal bytes.
+    state["pending_r"][pending] = 0
+    state["pending_known"][pending] = 0
+    state["pending_search_back"][pending] = 0
+    for j in range(8):
+        state["pending_context"][pending, j] = 0.0
+    return True

@@ -1,0 +1,202 @@
+"""The network that names beats: a pinned TorchScript file whose card is a contract.
+
+A TorchScript file is a program, so nothing of it is read before its SHA-256 has been compared with the pinned one.
+Then its card must describe exactly this front end, and its golden vectors must come out as they did where it was made.
+
+Beats are classified in batches of one fixed size, padded with zeros: a row's result then does not depend on how many
+neighbours it has. Measured: it depends on neither its place nor its neighbours, to the last bit.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.beats import AFTER, BEFORE, CHANNELS, FEATURES, STRIDE, WIDTH
+from monitor.ecg import AAMI_CLASSES, FS
+from monitor.exceptions import ModelError
+
+MODELS: Final = Path(__file__).with_name("models")
+PINS: Final = MODELS / "pins.toml"
+TOLERANCE: Final = 1e-4
+"""How far the golden vectors' probabilities may differ from the card's, across machines."""
+MAX_BYTES: Final = 64 * 1024 * 1024
+
+CARD_FILE: Final = "card.json"
+
+FRONT_END: Final[dict[str, Any]] = {
+    "fs": FS,
+    "before": BEFORE,
+    "after": AFTER,
+    "stride": STRIDE,
+    "width": WIDTH,
+    "channels": list(CHANNELS),
+    "features": list(FEATURES),
+    "classes": list(AAMI_CLASSES),
+}
+"""What a card must say about its inputs and outputs, word by word."""
+
+
+class Names(Protocol):
+    """Anything that can name beats."""
+
+    def classify(self, windows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Name beats.
+
+        Args:
+            windows: (n, len(CHANNELS), WIDTH) float32.
+            features: (n, len(FEATURES)) float32.
+
+        Returns:
+            (n, len(AAMI_CLASSES)) float32 probabilities.
+        """
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        ModelError: it cannot be read, or is far too long for a model.
+    """
+    return hashlib.sha256(_read(path)).hexdigest()
+
+
+def default_model() -> tuple[Path, str]:
+    """The model that comes with wardbeat: its path and its pinned SHA-256."""
+    try:
+        pins = tomllib.loads(PINS.read_text())
+        name = pins["default"]
+        return MODELS / f"{name}.pt", str(pins["sha256"][name])
+    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+        raise ModelError(
+            f"the list of pinned models is damaged ({error})",
+            where=str(PINS),
+            remedy="install wardbeat again",
+        ) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ModelError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="give the path of a model file"
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise ModelError(f"longer than {MAX_BYTES} bytes", where=str(path), remedy="this is not a wardbeat model")
+    return data
+
+
+def encode_array(array: NDArray[np.float32]) -> dict[str, Any]:
+    """An array as an entry of the card."""
+    data = base64.b64encode(np.ascontiguousarray(array, "<f4").tobytes()).decode()
+    return {"shape": list(array.shape), "float32": data}
+
+
+def decode_array(entry: dict[str, Any]) -> NDArray[np.float32]:
+    """The array of an entry that :func:`encode_array` made."""
+    return np.frombuffer(base64.b64decode(entry["float32"]), "<f4").reshape(entry["shape"]).astype(np.float32)
+
+
+class Classifier:
+    """A verified TorchScript model.
+
+    Attributes:
+        path: where it came from.
+        sha256: its pinned digest.
+        card: what it says of itself: window, rate, features, classes, training records, scores.
+    """
+
+    def __init__(self, path: Path | None = None, sha256: str | None = None) -> None:
+        """Load and verify a model.
+
+        Args:
+            path: a model file; None takes the one that comes with wardbeat, and its pin.
+            sha256: the digest the file must have; required with `path`.
+
+        Raises:
+            ModelError: the file is missing, is not the pinned one, was made for another front end, or its golden
+                vectors do not reproduce.
+        """
+        if path is None:
+            path, sha256 = default_model()
+        if not sha256:
+            raise ModelError(
+                "its SHA-256 is not given",
+                where=str(path),
+                remedy="pass --model-sha256; wardbeat train prints it",
+            )
+        data = _read(path)
+        found = hashlib.sha256(data).hexdigest()
+        if found != sha256.lower():
+            raise ModelError(
+                f"SHA-256 is {found[:12]}..., pinned is {sha256.lower()[:12]}...",
+                where=str(path),
+                remedy="do not use this file; fetch or train the model again",
+            )
+        self.path = path
+        self.sha256 = found
+        self._load(data)
+        self._verify()
+
+    def _load(self, data: bytes) -> None:
+        import torch
+
+        torch.set_num_threads(1)  # beats come a few at a time: threads cost more than they bring
+        extra = {CARD_FILE: ""}
+        try:
+            module = torch.jit.load(io.BytesIO(data), map_location="cpu", _extra_files=extra)  # type: ignore[no-untyped-call]
+            self.card: dict[str, Any] = json.loads(extra[CARD_FILE])
+            self._batch = int(self.card["batch"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"not a wardbeat model ({str(error)[:100]})", where=str(self.path), remedy="train it again"
+            ) from None
+        for key, value in FRONT_END.items():
+            if self.card.get(key) != value:
+                raise ModelError(
+                    f"made for another front end: {key} differs",
+                    where=str(self.path),
+                    remedy="train a model with this version of wardbeat",
+                )
+        self._torch = torch
+        self._module = module.eval()
+
+    def _verify(self) -> None:
+        golden = self.card["golden"]
+        windows, features = decode_array(golden["windows"]), decode_array(golden["features"])
+        expected = decode_array(golden["probabilities"])
+        for _ in range(3):  # TorchScript optimises during the first calls
+            found = self.classify(windows, features)
+        worst = float(np.max(np.abs(found - expected)))
+        if not worst <= TOLERANCE:
+            raise ModelError(
+                f"golden vectors differ by {worst:.2g}, allowed is {TOLERANCE:g}",
+                where=str(self.path),
+                remedy="this machine's torch computes something else: install the pinned version",
+            )
+
+    def classify(self, windows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Name beats; see :meth:`Names.classify`."""
+        torch = self._torch
+        count = len(windows)
+        result = np.empty((count, len(AAMI_CLASSES)), np.float32)
+        batch = self._batch
+        with torch.inference_mode():
+            for first in range(0, count, batch):
+                here = min(batch, count - first)
+                w = torch.zeros((batch, *windows.shape[1:]), dtype=torch.float32)
+                f = torch.zeros((batch, features.shape[1]), dtype=torch.float32)
+                w[:here] = torch.from_numpy(windows[first : first + here])
+                f[:here] = torch.from_numpy(features[first : first + here])
+                result[first : first + here] = self._module(w, f)[:here].numpy()
+        return result

@@ -1,0 +1,532 @@
+"""The ward: many beds, one step. Values in, values out; no clock, no await, no I/O.
+
+    chunks -> align -> filters, quality, qrs, beats -> classifier -> rhythm -> alarms -> events
+
+:meth:`Ward.feed` takes whatever arrived since the last call and returns what it means. Signal time is the sample
+index; monotonic time and operators' commands come in as values. What comes out for a bed does not depend on how its
+stream was cut into messages, on the order of messages within the reordering window, nor on the other beds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor import alarms, align, beats, frontend, rhythm
+from monitor.alarms import ACKNOWLEDGE, END, ONSET, Acknowledge, Bedside, Command, Describe, SetLimits
+from monitor.align import Run, Sequencer
+from monitor.classifier import Names
+from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
+from monitor.events import Alarm, Beat, Event, Gap, Quality, Rhythm, Trigger
+from monitor.exceptions import ConfigError
+from monitor.messages import Chunk
+
+log = logging.getLogger(__name__)
+
+BED_STATE: Final = np.dtype(
+    [("front", frontend.STATE), ("rhythm", rhythm.STATE), ("alarms", alarms.STATE, (len(alarms.CODES),))],
+    align=True,
+)
+"""All that is known of a bed's signal: one row of the ward's array."""
+
+SILENCE: Final = 2.0
+"""Seconds without data after which a bed raises NO_DATA."""
+
+_LAYOUT: Final = hashlib.sha256(repr(BED_STATE.descr).encode()).digest()[:8]
+_MAGIC: Final = b"WBS1"
+_ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Beat: 3, Rhythm: 4, Alarm: 5}
+_RULE_CLASS: Final = np.array([AAMI_CLASSES.index(name) for name in beats.RULE_CLASSES])
+
+
+@dataclass(slots=True)
+class Wave:
+    """Display signal of one bed, 0.5-40 Hz, as analysed by the last call.
+
+    Attributes:
+        bed: id of the bed.
+        first: index of the first sample at 360 Hz, counted from the stream's origin.
+        samples: (n, leads) float32, mV; NaN where nothing was measured.
+    """
+
+    bed: str
+    first: int
+    samples: NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class BedView:
+    """A bed as others may see it.
+
+    Attributes:
+        bed: its id.
+        alias: a name for people.
+        simulated: whether the device says it is a simulator.
+        leads: names of the leads analysed.
+        stream: id of the running stream.
+        fs: the device's rate, Hz.
+        origin: the device's sample that is index 0 at 360 Hz.
+        position: samples at 360 Hz processed.
+        heart_rate: per minute; None: unknown.
+        rhythm: WFDB rhythm string; None: unknown.
+        pvc_per_minute: ventricular beats in the last minute; None before the first minute.
+        low, high: heart-rate limits, per minute.
+        alarms: every alarm that is not idle, highest priority first.
+        last_data: monotonic time at which data last came.
+    """
+
+    bed: str
+    alias: str
+    simulated: bool
+    leads: tuple[str, ...]
+    stream: int
+    fs: float
+    origin: int
+    position: int
+    heart_rate: float | None
+    rhythm: str | None
+    pvc_per_minute: int | None
+    low: float
+    high: float
+    alarms: tuple[Alarm, ...]
+    last_data: float
+
+
+@dataclass(slots=True)
+class _Bed:
+    """What the ward keeps of a bed beside its row."""
+
+    name: str
+    row: int
+    sequencer: Sequencer = field(default_factory=Sequencer)
+    alias: str = ""
+    simulated: bool = False
+    lead_names: tuple[str, ...] = ()
+    origin: int = 0
+    position: int = 0
+    fs_mhz: int = FS * 1000
+    half: int = 0
+    table: int = 0
+    last_data: float = 0.0
+    last_conflict: float = float("-inf")
+    technical: set[str] = field(default_factory=set)  # technical alarms the ward itself raised
+
+    def device(self, k: int) -> int:
+        """The device's sample nearest to sample `k` at 360 Hz."""
+        return self.origin + (2 * k * self.fs_mhz + FS * 1000) // (2 * FS * 1000)
+
+    def emitted(self, k: int) -> int:
+        """The device's sample whose arrival made sample `k` at 360 Hz."""
+        return self.origin + align.emitted_input(k, self.fs_mhz, self.half)
+
+    def lead_name(self, lead: int) -> str:
+        return self.lead_names[lead] if lead < len(self.lead_names) else str(lead)
+
+
+class Ward:
+    """The beds of a ward and everything known about them.
+
+    Attributes:
+        state: (capacity,) BED_STATE, a row a bed.
+    """
+
+    def __init__(self, classifier: Names | None = None, *, capacity: int = 16) -> None:
+        """Make an empty ward.
+
+        Args:
+            classifier: names the beats; without one the kernel's own rule does (N, S or V).
+            capacity: beds to make room for; more are admitted as they come.
+        """
+        self._classifier = classifier
+        self.state: NDArray[np.void] = np.zeros(capacity, BED_STATE)
+        self._beds: dict[str, _Bed] = {}
+        self._tables: list[float] = []
+        self._table_array = np.zeros((1, align.PHASES + 1, align.TAPS))
+        self._waves: list[Wave] = []
+        self._model_ok = True
+
+    # -- feeding
+
+    def feed(self, chunks: Iterable[Chunk] = (), commands: Iterable[Command] = (), now: float = 0.0) -> list[Event]:
+        """Take what arrived and say what it means.
+
+        Args:
+            chunks: messages in the order of arrival; a bed's first one admits it.
+            commands: what operators and devices said.
+            now: monotonic time, s; it only tells silence, and how long a missing message has been awaited.
+
+        Returns:
+            Events; those of one bed in the order of `emitted`.
+        """
+        events: list[Event] = []
+        self._waves = []
+        for command in commands:
+            events += self._obey(command)
+        round_: list[tuple[_Bed, Run]] = []
+        advanced: set[int] = set()
+        for chunk in chunks:
+            bed = self._beds.get(chunk.bed) or self._admit(chunk.bed, now)
+            bed.last_data = now
+            conflicts = bed.sequencer.conflicts
+            ready = bed.sequencer.push(chunk, now)
+            if bed.sequencer.conflicts > conflicts:
+                bed.last_conflict = now
+            for run in ready:
+                if run.restart and bed.row in advanced:
+                    events += self._analyse(round_)
+                    round_, advanced = [], set()
+                if run.restart:
+                    events += self._restart(bed, run)
+                round_.append((bed, run))
+                advanced.add(bed.row)
+        for bed in self._beds.values():
+            for run in bed.sequencer.expire(now):
+                if run.restart:
+                    events += self._analyse(round_)
+                    round_ = []
+                    events += self._restart(bed, run)
+                round_.append((bed, run))
+        if round_:
+            events += self._analyse(round_)
+        events += self._watch(now)
+        return events
+
+    def waves(self) -> list[Wave]:
+        """The display signal that the last :meth:`feed` analysed."""
+        return self._waves
+
+    def warm_up(self) -> None:
+        """Compile or load every kernel and run the model once, so that no later call stalls."""
+        ward = Ward(self._classifier, capacity=1)
+        t = np.arange(10 * FS) / FS
+        pulses = np.exp(-(((t % 0.8) - 0.4) ** 2) / 2e-4)
+        signal = np.stack([pulses, pulses], 1).astype(np.float32)
+        for fs in (float(FS), 250.0):
+            ward.feed([Chunk("warm-up", int(fs), 0, 0, fs, signal)])
+
+    def _admit(self, name: str, now: float = 0.0) -> _Bed:
+        row = len(self._beds)
+        if row == len(self.state):
+            self.state = np.concatenate([self.state, np.zeros(len(self.state), BED_STATE)])
+        bed = self._beds[name] = _Bed(name, row, last_data=now)
+        self.state[row]["rhythm"]["low"], self.state[row]["rhythm"]["high"] = rhythm.LOW, rhythm.HIGH
+        return bed
+
+    def _restart(self, bed: _Bed, run: Run) -> list[Event]:
+        """Begin a bed's detector anew at the run; alarms and limits stay."""
+        chunk = run.chunk
+        events: list[Event] = []
+        if run.missing:
+            first = chunk.first - run.missing
+            events.append(Gap(bed.name, first, chunk.first, first, run.missing))
+            run.missing = 0
+        bed.origin, bed.position = chunk.first + run.skip, 0
+        bed.fs_mhz = round(chunk.fs * 1000)
+        bed.table, bed.half = self._table_of(chunk.fs)
+        row = self.state[bed.row]
+        low, high = float(row["rhythm"]["low"]), float(row["rhythm"]["high"])
+        for name in rhythm.CONDITIONS:  # the conditions' history is gone: what stood must not stand for ever
+            events += self._bedside(bed).apply(name, END, 0, bed.origin, reason="restart")
+        for name in set(alarms.OF_REASON.values()):
+            events += self._bedside(bed).apply(name, END, 0, bed.origin, reason="restart")
+        self.state["front"][bed.row] = np.zeros((), frontend.STATE)
+        self.state["rhythm"][bed.row] = np.zeros((), rhythm.STATE)
+        row["rhythm"]["low"], row["rhythm"]["high"] = low, high
+        frontend.start(row["front"], min(chunk.samples.shape[1], MAX_LEADS), bed.fs_mhz, bed.half)
+        rhythm.start(row["rhythm"])
+        return events
+
+    def _table_of(self, fs: float) -> tuple[int, int]:
+        half = align.design(fs)[1]
+        if fs not in self._tables:
+            self._tables.append(fs)
+            self._table_array = np.stack([align.design(rate)[0] for rate in self._tables])
+        return self._tables.index(fs), half
+
+    # -- one round: every bed's stream goes on without a restart
+
+    def _analyse(self, runs: Sequence[tuple[_Bed, Run]]) -> list[Event]:
+        if not runs:
+            return []
+        segments, samples, wave_size = self._stage(runs)
+        marks = np.empty(frontend.capacity(wave_size, len(segments)), frontend.MARK)
+        most = frontend.beat_capacity(wave_size, len(segments))
+        found = np.empty(most, beats.BEAT)
+        windows = np.empty((most, len(beats.CHANNELS), beats.WIDTH), np.float32)
+        features = np.empty((most, len(beats.FEATURES)), np.float32)
+        wave = np.empty((wave_size, MAX_LEADS), np.float32)
+        mark_count, beat_count = frontend.tick(
+            self.state["front"], segments, samples, self._table_array, marks, found, windows, features, wave
+        )
+        self._keep_waves(runs, segments, wave)
+        marks, found = marks[:mark_count], found[:beat_count]
+        labels, probabilities = self._name(found, windows[:beat_count], features[:beat_count])
+        changes = self._rhythm(runs, marks, found, labels)
+        return self._tell(runs, marks, found, labels, probabilities, changes)
+
+    def _stage(self, runs: Sequence[tuple[_Bed, Run]]) -> tuple[NDArray[np.void], NDArray[np.float32], int]:
+        """Lay the samples of all runs side by side."""
+        total = sum(run.chunk.samples.shape[0] - run.skip for _, run in runs)
+        samples = np.empty((total, MAX_LEADS), np.float32)
+        rows = []
+        first = wave = 0
+        for bed, run in runs:
+            part = run.chunk.samples[run.skip :, :MAX_LEADS]
+            count = len(part)
+            samples[first : first + count, : part.shape[1]] = part
+            rows.append((bed.row, first, count, run.missing, run.chunk.lead_off, bed.table, wave, 0))
+            first += count
+            wave += (count + run.missing) * FS * 1000 // bed.fs_mhz + 2
+        return np.array(rows, frontend.SEGMENT), samples, wave
+
+    def _keep_waves(
+        self, runs: Sequence[tuple[_Bed, Run]], segments: NDArray[np.void], wave: NDArray[np.float32]
+    ) -> None:
+        for (bed, run), first, made in zip(runs, segments["wave"].tolist(), segments["made"].tolist(), strict=True):
+            leads = min(run.chunk.samples.shape[1], MAX_LEADS)
+            self._waves.append(Wave(bed.name, bed.position, wave[first : first + made, :leads]))
+            bed.position += made
+
+    def _name(
+        self, found: NDArray[np.void], windows: NDArray[np.float32], features: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+        """AAMI class numbers of the beats, and probabilities if a network gave them."""
+        by_rule: NDArray[np.int64] = _RULE_CLASS[found["rule"]]
+        if self._classifier is None or not len(found):
+            return by_rule, None
+        try:
+            probabilities = self._classifier.classify(windows, features)
+        except Exception:  # whatever a model does, rate and asystole alarms go on
+            log.exception("the classifier failed; beats are named by rule")
+            self._model_ok = False
+            return by_rule, None
+        self._model_ok = bool(np.isfinite(probabilities).all())
+        if not self._model_ok:
+            log.error("the classifier returned values that are not numbers; beats are named by rule")
+            return by_rule, None
+        return np.argmax(probabilities, 1), probabilities
+
+    def _rhythm(
+        self,
+        runs: Sequence[tuple[_Bed, Run]],
+        marks: NDArray[np.void],
+        found: NDArray[np.void],
+        labels: NDArray[np.int64],
+    ) -> NDArray[np.void]:
+        first_lead = marks[(marks["kind"] == frontend.TRIGGER) | (marks["lead"] == 0)]
+        items = np.empty(len(first_lead) + len(found), rhythm.ITEM)
+        n = len(first_lead)
+        kind = np.where(first_lead["kind"] == frontend.TRIGGER, rhythm.ITEM_TRIGGER, rhythm.ITEM_QUALITY)
+        for name, of_mark, of_beat in (
+            ("row", first_lead["row"], found["row"]),
+            ("kind", kind, rhythm.ITEM_BEAT),
+            ("sample", first_lead["sample"], found["sample"]),
+            ("emitted", first_lead["emitted"], found["emitted"]),
+            ("value", first_lead["value"], labels),
+        ):
+            items[name][:n], items[name][n:] = of_mark, of_beat
+        items = items[np.lexsort((items["kind"], items["emitted"], items["row"]))]
+        ends = np.array(sorted({(bed.row, bed.position) for bed, _ in runs}), np.int64)
+        changes = np.empty(8 * len(items) + 4 * len(ends), rhythm.CHANGE)
+        count = rhythm.step(self.state["rhythm"], items, ends, changes)
+        return changes[:count]
+
+    def _tell(
+        self,
+        runs: Sequence[tuple[_Bed, Run]],
+        marks: NDArray[np.void],
+        found: NDArray[np.void],
+        labels: NDArray[np.int64],
+        probabilities: NDArray[np.float32] | None,
+        changes: NDArray[np.void],
+    ) -> list[Event]:
+        by_row = {bed.row: bed for bed, _ in runs}
+        events: list[Event] = []
+        alarm_causes: list[tuple[int, int, _Bed, tuple[Any, ...]]] = []
+        for bed, run in runs:
+            if run.missing:
+                resumed = run.chunk.first + run.skip
+                events.append(Gap(bed.name, resumed - run.missing, resumed, resumed - run.missing, run.missing))
+        for row, kind, sample, emitted, lead, value in marks.tolist():
+            bed = by_row[row]
+            at = bed.emitted(emitted)
+            if kind == frontend.TRIGGER:
+                events.append(Trigger(bed.name, bed.device(sample), at))
+                continue
+            reason = align.REASONS[value]
+            ok = value == align.OK
+            events.append(Quality(bed.name, bed.device(sample), at, bed.lead_name(lead), ok, None if ok else reason))
+            if lead == 0:
+                for why, code in alarms.OF_REASON.items():
+                    cause = ONSET if why == reason else END
+                    alarm_causes.append((emitted, 0, bed, (code, cause, bed.device(sample), at)))
+        names = [AAMI_CLASSES[label] for label in labels.tolist()]
+        shown = [None] * len(names) if probabilities is None else np.round(probabilities, 4).tolist()
+        for (row, sample, emitted, back, _), name, p in zip(found.tolist(), names, shown, strict=True):
+            bed = by_row[row]
+            spread = None if p is None else dict(zip(AAMI_CLASSES, p, strict=True))
+            events.append(
+                Beat(bed.name, bed.device(sample), bed.emitted(emitted), name, name, True, spread, bool(back))
+            )
+        for row, code, on, sample, emitted, value, limit in changes.tolist():
+            bed = by_row[row]
+            at = bed.emitted(emitted)
+            if code == rhythm.RHYTHM:
+                events.append(Rhythm(bed.name, bed.device(sample), at, rhythm.LABELS[on]))
+            else:
+                cause = ONSET if on else END
+                step = (rhythm.CONDITIONS[code], cause, bed.device(sample), at, value, limit)
+                alarm_causes.append((emitted, 1, bed, step))
+        for _, _, bed, arguments in sorted(alarm_causes, key=lambda cause: cause[:2]):
+            events += self._bedside(bed).apply(*arguments)
+        events.sort(key=lambda event: (event.emitted, _ORDER[type(event)]))
+        if self._classifier is not None and len(found):
+            for row in sorted(set(found["row"].tolist())):
+                bed = by_row[row]
+                cause = END if self._model_ok else ONSET
+                events += self._bedside(bed).apply("MODEL", cause, bed.device(bed.position), bed.emitted(bed.position))
+        return events
+
+    # -- time and people
+
+    def _watch(self, now: float) -> list[Event]:
+        """Technical alarms that no sample can raise."""
+        events: list[Event] = []
+        for bed in self._beds.values():
+            emitted = max(bed.sequencer.next - 1, 0)
+            for name, since, reverse in (("NO_DATA", bed.last_data, False), ("CONFLICT", bed.last_conflict, True)):
+                on = (now - since <= SILENCE) if reverse else (now - since > SILENCE)
+                if on != (name in bed.technical):
+                    bed.technical ^= {name}
+                    events += self._bedside(bed).apply(name, ONSET if on else END, emitted + 1, emitted)
+        return events
+
+    def _obey(self, command: Command) -> list[Event]:
+        if isinstance(command, Describe):
+            bed = self._beds.get(command.bed)
+            if bed is None:
+                return []
+            bed.lead_names, bed.alias, bed.simulated = command.leads, command.alias, command.simulated
+            return []
+        bed = self._beds.get(command.bed)
+        if bed is None:
+            log.warning("command for unknown bed %s ignored", command.bed)
+            return []
+        bedside = self._bedside(bed)
+        emitted = max(bed.sequencer.next - 1, 0)
+        if isinstance(command, Acknowledge):
+            for alarm in bedside.active(emitted):
+                if alarm.id == command.alarm_id:
+                    who = f"acknowledged by {command.by}" if command.by else "acknowledged"
+                    return list(bedside.apply(alarm.code, ACKNOWLEDGE, alarm.sample, emitted, reason=who))
+            return []
+        assert isinstance(command, SetLimits)
+        settings = self.state[bed.row]["rhythm"]
+        low = float(settings["low"]) if command.low is None else command.low
+        high = float(settings["high"]) if command.high is None else command.high
+        if not 15 <= low < high <= 300:
+            log.warning("limits %g-%g for bed %s refused: 15 <= low < high <= 300", low, high, bed.name)
+            return []
+        settings["low"], settings["high"] = low, high
+        return []
+
+    def _bedside(self, bed: _Bed) -> Bedside:
+        return Bedside(bed.name, bed.sequencer.stream or 0, self.state[bed.row]["alarms"])
+
+    # -- looking
+
+    def beds(self) -> list[BedView]:
+        """Every bed, in the order of admission."""
+        return [self._view(bed) for bed in self._beds.values()]
+
+    def _view(self, bed: _Bed) -> BedView:
+        row = self.state[bed.row]
+        state = row["rhythm"]
+        emitted = max(bed.sequencer.next - 1, 0)
+        active = self._bedside(bed).active(emitted)
+        active.sort(key=lambda alarm: alarms.INDEX[alarm.code])
+        quiet = any(alarm.code == "NO_DATA" for alarm in active)
+        rate = float(state["heart_rate"])
+        recent = state["ventricular_at"][: int(min(state["ventricular_count"], len(state["ventricular_at"])))]
+        pvc = int(np.count_nonzero(recent > bed.position - 60 * FS)) if bed.position >= 60 * FS else None
+        leads = tuple(bed.lead_name(lead) for lead in range(int(row["front"]["leads"])))
+        return BedView(
+            bed.name,
+            bed.alias,
+            bed.simulated,
+            leads,
+            bed.sequencer.stream or 0,
+            bed.fs_mhz / 1000,
+            bed.origin,
+            bed.position,
+            rate if rate > 0 and not quiet else None,
+            rhythm.LABELS[int(state["label"])] or None,
+            pvc,
+            float(state["low"]),
+            float(state["high"]),
+            tuple(active),
+            bed.last_data,
+        )
+
+    # -- snapshots
+
+    def snapshot(self, name: str) -> bytes:
+        """A bed's whole state, to be restored here or elsewhere.
+
+        Messages held back because an earlier one is missing are not part of it.
+
+        Raises:
+            ConfigError: there is no such bed.
+        """
+        bed = self._beds.get(name)
+        if bed is None:
+            raise ConfigError("no such bed", where=name)
+        s = bed.sequencer
+        head = {
+            "bed": bed.name,
+            "stream": s.stream,
+            "former": s.former,
+            "fs": s.fs,
+            "sent_leads": s.leads,
+            "next": s.next,
+            "alias": bed.alias,
+            "simulated": bed.simulated,
+            "lead_names": list(bed.lead_names),
+            "origin": bed.origin,
+            "position": bed.position,
+        }
+        text = json.dumps(head).encode()
+        return _MAGIC + _LAYOUT + len(text).to_bytes(4, "little") + text + self.state[bed.row].tobytes()
+
+    def restore(self, data: bytes, now: float = 0.0) -> str:
+        """Put a bed back as it was; its stream goes on at the next sample. A bed of that name is replaced.
+
+        Returns:
+            The bed's id.
+
+        Raises:
+            ConfigError: the snapshot is damaged or was made by a version with another layout.
+        """
+        if data[:4] != _MAGIC or data[4:12] != _LAYOUT:
+            raise ConfigError("snapshot of another version", where="restore", remedy="let the bed learn anew")
+        length = int.from_bytes(data[12:16], "little")
+        row_bytes = data[16 + length :]
+        if len(row_bytes) != BED_STATE.itemsize:
+            raise ConfigError("snapshot is truncated", where="restore", remedy="let the bed learn anew")
+        head = json.loads(data[16 : 16 + length])
+        bed = self._beds.get(head["bed"]) or self._admit(head["bed"])
+        bed.sequencer = Sequencer(head["stream"], head["former"], head["fs"], head["sent_leads"], head["next"])
+        bed.alias, bed.simulated, bed.lead_names = head["alias"], head["simulated"], tuple(head["lead_names"])
+        bed.origin, bed.position = head["origin"], head["position"]
+        bed.last_data = now
+        bed.technical = set()
+        bed.fs_mhz = round(bed.sequencer.fs * 1000)
+        bed.table, bed.half = self._table_of(bed.sequencer.fs)
+        self.state[bed.row] = np.frombuffer(row_bytes, BED_STATE)[0]
+        return bed.name
