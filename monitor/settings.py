@@ -1,0 +1,156 @@
+"""What can be set: flags, then ``WARDBEAT_*`` variables, then a TOML file, then defaults.
+
+The file is ``wardbeat.toml`` in the user's configuration folder (``~/.config/wardbeat`` on Linux), or the one that
+``--config`` or ``WARDBEAT_CONFIG`` names::
+
+    broker_host = "10.0.0.7"
+    tick = 0.05
+
+    [beds.bed-01]
+    low = 50
+    high = 120
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Final, Self
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from monitor.ecg import check_bed
+from monitor.exceptions import ConfigError, MessageError
+
+CONFIG_VARIABLE: Final = "WARDBEAT_CONFIG"
+PREFIX: Final = "WARDBEAT_"
+
+
+class BedSettings(BaseModel):
+    """Heart-rate limits of one bed, per minute; what is not given keeps the ward's default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    low: float | None = Field(None, ge=15, le=300)
+    high: float | None = Field(None, ge=15, le=300)
+
+    @model_validator(mode="after")
+    def _low_is_below_high(self) -> Self:
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError("low is not below high")
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything that can be set.
+
+    Attributes:
+        host: address the page and the feed are served at.
+        port: port they are served at; if it is busy the next free one is taken.
+        broker_host, broker_port: the MQTT broker.
+        broker_in_flight: messages it sends ahead of acknowledgements; counts with MQTT 3.1.1 only, see
+            :class:`monitor.mqtt.Ingest`.
+        client_id: names the monitor's session at the broker; two monitors must not share one.
+        tick: seconds between two steps of the ward.
+        max_beds: a bed beyond this number is refused.
+        model: TorchScript file of the classifier; the one that comes with wardbeat if not given.
+        model_sha256: its digest.
+        beds: settings of single beds. These beds are expected: one that sends nothing is in alarm.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(8765, ge=0, le=65535)
+    broker_host: str = "127.0.0.1"
+    broker_port: int = Field(1883, ge=1, le=65535)
+    broker_in_flight: int = Field(20, ge=1, le=65535)
+    client_id: str = Field("wardbeat", pattern=r"^[A-Za-z0-9_-]{1,23}$")
+    tick: float = Field(0.05, ge=0.005, le=0.5)
+    max_beds: int = Field(1024, ge=1, le=100_000)
+    model: Path | None = None
+    model_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
+    beds: dict[str, BedSettings] = {}
+
+    @field_validator("beds")
+    @classmethod
+    def _beds_have_ids(cls, beds: dict[str, BedSettings]) -> dict[str, BedSettings]:
+        for bed in beds:
+            try:
+                check_bed(bed)
+            except MessageError as error:
+                raise ValueError(error.what) from None
+        return beds
+
+    @model_validator(mode="after")
+    def _model_is_pinned(self) -> Self:
+        if (self.model is None) != (self.model_sha256 is None):
+            raise ValueError("model and model_sha256 go together: a model is a program, run only if it is pinned")
+        return self
+
+
+def load_settings(config: Path | None = None, **flags: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        config: TOML file; None looks at ``WARDBEAT_CONFIG``, then in the user's configuration folder.
+        flags: by field; None was not given.
+
+    Raises:
+        ConfigError: a setting is wrong, unknown, or the file cannot be read.
+    """
+    path, contents = _read(config)
+
+    class Source(Settings):
+        """Settings that know this file."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, contents)
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Source(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(what[0].lower() + what[1:], where=_origin(name, given, path), remedy=_REMEDY) from None
+
+
+_REMEDY: Final = "see wardbeat serve --help"
+
+
+def _read(config: Path | None) -> tuple[Path, dict[str, Any]]:
+    named = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
+    path = named or platformdirs.user_config_path("wardbeat") / "wardbeat.toml"
+    try:
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if named is None:
+            return path, {}
+        raise ConfigError("there is no such file", where=str(path), remedy="give the path of a TOML file") from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not TOML: {error}", where=str(path)) from None
+
+
+def _origin(name: str, flags: dict[str, Any], path: Path) -> str:
+    """Where a setting came from, as its author knows it."""
+    field = name.split(".")[0]
+    if field in flags:
+        return f"--{field.replace('_', '-')}"
+    if any(key.upper().startswith(PREFIX + field.upper()) for key in os.environ) and field:
+        return PREFIX + name.upper().replace(".", "__")
+    return f"{path}: {name}" if name else str(path)
