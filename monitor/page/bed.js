@@ -1,0 +1,82 @@
+/** What the page knows of one bed. */
+
+import { CAPACITY, Playout, Ring } from "./playout.js";
+import { FS } from "./protocol.js";
+
+/** Seconds without news after which what is shown is marked as old. */
+export const STALE_S = 2;
+
+/** A trigger and the beat that follows it are one R wave when closer than this, in 360 Hz samples. */
+const SAME_BEAT = 0.15 * FS;
+
+export class Bed {
+  /** @param {import("./protocol.js").BedInfo} info */
+  constructor(info) {
+    this.info = info;
+    this.ring = new Ring(info.leads.length);
+    this.playout = new Playout();
+    /** Beats on the strip: 360 Hz index of the R peak -> symbol. @type {Map<number, string>} */
+    this.beats = new Map();
+    /** R peaks that have not been played out yet, for the heart. @type {number[]} */
+    this.coming = [];
+    /** @type {import("./protocol.js").Vitals|null} */
+    this.vitals = null;
+    /** Local time at which the vitals came, s. */
+    this.vitalsAt = -Infinity;
+  }
+
+  get name() {
+    return this.info.alias || this.info.bed;
+  }
+
+  /** Whether the samples go on, whatever else became known. @param {import("./protocol.js").BedInfo} info */
+  isSameSignal(info) {
+    const { stream, origin, fs, leads } = this.info;
+    return info.stream === stream && info.origin === origin && info.fs === fs && info.leads.length === leads.length;
+  }
+
+  /** @param {number} sample  device sample @returns {number} 360 Hz index */
+  indexOf(sample) {
+    return Math.round(((sample - this.info.origin) * FS) / this.info.fs);
+  }
+
+  /** @param {import("./protocol.js").Segment} segment @param {number} now  s */
+  receive(segment, now) {
+    this.ring.write(segment);
+    this.playout.arrived(now, this.ring.end, segment.units.length / segment.leads);
+  }
+
+  /** An R wave was found; its place is kept until it is on the screen. @param {number} index */
+  expect(index) {
+    const isNew = !this.coming.some((known) => Math.abs(known - index) < SAME_BEAT);
+    if (isNew && index > this.playout.position - SAME_BEAT) this.coming.push(index);
+  }
+
+  /** @returns {boolean} whether an R wave came under the pen since the last call */
+  takeHeartbeat() {
+    const { position } = this.playout;
+    const before = this.coming.length;
+    if (before > 0) this.coming = this.coming.filter((index) => index > position);
+    return this.coming.length < before;
+  }
+
+  /** @param {number} index @param {string} symbol */
+  nameBeat(index, symbol) {
+    if (index < this.ring.start) return;
+    this.beats.set(index, symbol);
+    for (const old of this.beats.keys()) {
+      if (old > index - CAPACITY) break;
+      this.beats.delete(old);
+    }
+  }
+
+  /** Age of the newest sample the monitor has, s; Infinity when it never said. @param {number} now  s */
+  dataAge(now) {
+    return this.vitals ? this.vitals.age + now - this.vitalsAt : Infinity;
+  }
+
+  /** Age of the newest sample this page has, s: older than the monitor's when it sheds. @param {number} now */
+  traceAge(now) {
+    return now - this.playout.heard;
+  }
+}

@@ -1,0 +1,202 @@
+/** The wall: brings feed, tiles and sweep together. */
+
+import { Alarms, clock, find, flash, setText } from "./alarms.js";
+import { Bed, STALE_S } from "./bed.js";
+import { Feed } from "./protocol.js";
+import { Sweep } from "./sweep.js";
+import { Tile, grid } from "./tiles.js";
+
+const NOTICE_MS = 6000;
+/** A strip should show this much, mm: what a millimetre is follows from the room there is. */
+const STRIP_MM = { width: 125, height: 30 };
+const MM_PX = { least: 1.6, most: 7.5 };
+
+const wall = find(document, "#wall");
+const canvas = /** @type {HTMLCanvasElement} */ (find(document, "#waves"));
+const banner = find(document, "#banner");
+const notice = find(document, "#notice");
+
+/** Beds by their number in binary frames. @type {Bed[]} */
+let beds = [];
+/** @type {Map<string, Tile>} */
+let tiles = new Map();
+const alarms = new Alarms();
+const sweep = new Sweep(canvas);
+let arrangementDue = false;
+/** The monitor's clock less ours, s. */
+let clockOffset = 0;
+let noticeUntil = 0;
+
+const seconds = () => performance.now() / 1000;
+const monitorTime = () => Date.now() / 1000 + clockOffset;
+
+const feed = new Feed(`${location.origin.replace(/^http/, "ws")}/ws`, {
+  hello(infos, active) {
+    for (const tile of tiles.values()) tile.element.remove();
+    tiles = new Map();
+    beds = [];
+    alarms.reset(active);
+    for (const info of infos) addBed(info);
+    find(document, "#empty").hidden = infos.length > 0;
+    arrangementDue = true;
+  },
+  bed(info) {
+    const known = tiles.get(info.bed);
+    if (known?.bed.isSameSignal(info)) {
+      known.bed.info = info;
+      known.describe();
+    } else {
+      addBed(info);
+    }
+    find(document, "#empty").hidden = true;
+    arrangementDue = true;
+  },
+  vitals(all) {
+    for (const vitals of all) {
+      const bed = tiles.get(vitals.bed)?.bed;
+      if (!bed) continue;
+      bed.vitals = vitals;
+      bed.vitalsAt = seconds();
+    }
+    refresh();
+  },
+  events(events) {
+    for (const event of events) receive(event);
+    refresh();
+  },
+  waves(segments, time) {
+    clockOffset = time - Date.now() / 1000;
+    const now = seconds();
+    for (const segment of segments) beds[segment.index]?.receive(segment, now);
+  },
+  refused(reason) {
+    notice.textContent = `The monitor refused: ${reason}`;
+    notice.hidden = false;
+    noticeUntil = performance.now() + NOTICE_MS;
+  },
+});
+
+/**
+ * A new bed, or one whose stream restarted: its old samples mean nothing any more.
+ * @param {import("./protocol.js").BedInfo} info
+ */
+function addBed(info) {
+  const bed = new Bed(info);
+  beds[info.index] = bed;
+  tiles.get(info.bed)?.element.remove();
+  tiles.set(info.bed, new Tile(bed, acknowledge));
+}
+
+/** @param {import("./protocol.js").WardEvent} event */
+function receive(event) {
+  const bed = tiles.get(event.bed)?.bed;
+  if (!bed) return;
+  switch (event.type) {
+    case "trigger":
+      bed.expect(bed.indexOf(event.sample));
+      break;
+    case "beat": {
+      const index = bed.indexOf(event.sample);
+      bed.nameBeat(index, event.symbol ?? "Q");
+      bed.expect(index);
+      sweep.label(bed, index);
+      break;
+    }
+    case "alarm": {
+      const alarm = /** @type {import("./protocol.js").AlarmEvent} */ (event);
+      if (alarms.apply(alarm) && alarm.priority !== "low") {
+        find(document, "#spoken").textContent = `${bed.name}: ${alarm.text}`;
+      }
+      break;
+    }
+  }
+}
+
+/** @param {import("./protocol.js").AlarmEvent} alarm @returns {boolean} */
+function acknowledge(alarm) {
+  return feed.send({ type: "acknowledge", bed: alarm.bed, id: alarm.id, by: "wall" });
+}
+
+/** Lay the tiles out and give the sweep their strips. */
+function arrange() {
+  arrangementDue = false;
+  const ordered = [...tiles.values()].sort((a, b) =>
+    a.bed.info.bed.localeCompare(b.bed.info.bed, "en", { numeric: true }),
+  );
+  const room = innerHeight - wall.getBoundingClientRect().top - scrollY;
+  const { columns, rowHeight } = grid(ordered.length, wall.clientWidth, room);
+  wall.style.setProperty("--columns", String(columns));
+  wall.style.setProperty("--row", `${rowHeight}px`);
+  wall.append(...ordered.map((tile) => tile.element));
+  for (const tile of ordered) tile.fit();
+
+  const frame = wall.getBoundingClientRect();
+  const strips = ordered.map((tile) => ({
+    bed: tile.bed,
+    lanes: tile.lanes.map((lane) => {
+      const { x, y, width, height } = lane.getBoundingClientRect();
+      const gutter = parseFloat(getComputedStyle(lane).paddingLeft);
+      return { x: x - frame.x + gutter, y: y - frame.y, width: width - gutter, height };
+    }),
+  }));
+  const lane = strips.find((strip) => strip.lanes.length > 0)?.lanes[0] ?? { width: 0, height: 0 };
+  const fitting = Math.min(lane.width / STRIP_MM.width, lane.height / STRIP_MM.height);
+  const mm = Math.max(MM_PX.least, Math.min(MM_PX.most, fitting));
+  wall.style.setProperty("--mm", `${mm}px`);
+  canvas.style.height = `${wall.scrollHeight}px`;
+  sweep.arrange(wall.clientWidth, wall.scrollHeight, strips, mm);
+  refresh();
+}
+
+/** Bring numbers, alarms and the state of the connection up to date. */
+function refresh() {
+  const now = seconds();
+  const time = monitorTime();
+  for (const tile of tiles.values()) {
+    tile.showVitals(now);
+    tile.showAlarms(alarms, time);
+  }
+  const silent = now - feed.heard / 1000;
+  const lost = silent > STALE_S || feed.state !== "live";
+  const link = find(document, "#link");
+  link.dataset.state = feed.state === "live" && lost ? "connecting" : feed.state;
+  setText(link, lost ? "offline" : "live");
+  banner.hidden = silent <= STALE_S && feed.state !== "outdated";
+  if (feed.state === "outdated") {
+    setText(banner, "The monitor was updated. Reload this page.");
+  } else if (!banner.hidden) {
+    setText(banner, `No word from the monitor for ${Math.floor(silent)} s: nothing here is current. Trying again.`);
+  }
+  setText(find(document, "#clock"), clock(time));
+  showCounts();
+  if (!notice.hidden && performance.now() > noticeUntil) notice.hidden = true;
+}
+
+function showCounts() {
+  setText(find(document, "#beds"), tiles.size === 1 ? "1 bed" : `${tiles.size} beds`);
+  for (const priority of /** @type {const} */ (["high", "medium", "low"])) {
+    const chip = find(document, `.count[data-priority="${priority}"]`);
+    const count = alarms.waiting(priority);
+    chip.hidden = count === 0;
+    setText(find(chip, "b"), String(count));
+  }
+}
+
+/** @param {number} now  ms */
+function frame(now) {
+  requestAnimationFrame(frame);
+  if (arrangementDue) arrange();
+  for (const tile of tiles.values()) {
+    const { bed } = tile;
+    bed.playout.advance(now / 1000, bed.ring.end);
+    tile.blink(now);
+  }
+  sweep.draw();
+  flash(now);
+}
+
+addEventListener("resize", () => {
+  arrangementDue = true;
+});
+setInterval(refresh, 250);
+requestAnimationFrame(frame);

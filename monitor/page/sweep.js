@@ -1,0 +1,195 @@
+/**
+ * All waveforms on one canvas, drawn as an erase-bar sweep: each frame wipes a little ahead of the pen and draws only
+ * the samples that became due since the last.
+ *
+ * 25 mm/s and 10 mm/mV whatever a millimetre is on this screen, so 0.4 s across is as long as 1 mV is high.
+ */
+
+import { FS } from "./protocol.js";
+
+const MM_PER_S = 25;
+const MM_PER_MV = 10;
+const ERASE_MM = 3;
+/** Height kept free above the first lead for the letters of beats, px. */
+export const LABEL_BAND = 13;
+/** Part of a lane that lies below 0 mV: R waves point up, most of the time. */
+const BELOW_ZERO = 0.36;
+/** Canvases beyond this many pixels are refused by some browsers; a long wall is drawn coarser. */
+const MAX_PIXELS = 16e6;
+
+/**
+ * @typedef {{x: number, y: number, width: number, height: number}} Box  px, within the canvas
+ * @typedef {{bed: import("./bed.js").Bed, lanes: Box[]}} Strip  one lane for each lead shown; none yet, maybe
+ */
+
+/** One bed's strip. */
+class Trace {
+  /** @param {Strip} strip @param {number} mm  px a millimetre */
+  constructor(strip, mm) {
+    this.bed = strip.bed;
+    this.lanes = strip.lanes;
+    const [first] = strip.lanes;
+    this.left = first.x;
+    this.step = (MM_PER_S * mm) / FS;
+    this.mv = MM_PER_MV * mm;
+    /** Samples in one sweep, and in the erase bar. */
+    this.span = Math.max(2, Math.floor(first.width / this.step));
+    this.gap = Math.ceil((ERASE_MM * FS) / MM_PER_S);
+    this.top = first.y;
+    this.height = strip.lanes[strip.lanes.length - 1].y + strip.lanes[strip.lanes.length - 1].height - first.y;
+    /** Index after the last sample drawn. */
+    this.drawn = -1;
+    /** Beats whose R peak is still to be drawn. @type {number[]} */
+    this.waiting = [];
+  }
+
+  /** @param {number} index @returns {number} px */
+  x(index) {
+    return this.left + (((index % this.span) + this.span) % this.span) * this.step;
+  }
+}
+
+export class Sweep {
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
+    /** @type {Map<import("./bed.js").Bed, Trace>} */
+    this.traces = new Map();
+    this.ratio = 1;
+    this.ink = "";
+    this.paper = "";
+    /** @type {Record<string, string>} */
+    this.letters = {};
+  }
+
+  /**
+   * Take a new arrangement of strips and draw what they show now.
+   * @param {number} width   px
+   * @param {number} height  px
+   * @param {Strip[]} strips
+   * @param {number} mm      px a millimetre
+   */
+  arrange(width, height, strips, mm) {
+    this.ratio = Math.min(devicePixelRatio, Math.sqrt(MAX_PIXELS / (width * height)));
+    this.canvas.width = Math.round(width * this.ratio);
+    this.canvas.height = Math.round(height * this.ratio);
+    const style = getComputedStyle(this.canvas);
+    this.ink = style.getPropertyValue("--ecg");
+    this.paper = style.getPropertyValue("--ground");
+    for (const symbol of "NSVFQ") this.letters[symbol] = style.getPropertyValue(`--beat-${symbol.toLowerCase()}`);
+    const { context } = this;
+    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    context.fillStyle = this.paper;
+    context.fillRect(0, 0, width, height);
+    context.lineWidth = Math.max(1, Math.min(1.75, mm * 0.45));
+    context.lineJoin = "round";
+    context.font = `600 ${mm < 2.2 ? 9 : mm < 5 ? 10.5 : 12}px ${style.fontFamily}`;
+    context.textAlign = "center";
+    context.textBaseline = "top";
+    const drawable = strips.filter((strip) => strip.lanes.length > 0);
+    this.traces = new Map(drawable.map((strip) => [strip.bed, new Trace(strip, mm)]));
+    this.draw();
+    for (const trace of this.traces.values()) {
+      for (const index of trace.bed.beats.keys()) this.label(trace.bed, index);
+    }
+  }
+
+  /** Draw what became due. */
+  draw() {
+    const { context } = this;
+    context.fillStyle = this.paper;
+    context.strokeStyle = this.ink;
+    context.beginPath();
+    for (const trace of this.traces.values()) {
+      const due = Math.floor(trace.bed.playout.position);
+      if (due <= trace.drawn || due < 0) continue;
+      // First time, or back after the tab was hidden: at most one sweep, the erase bar left out.
+      const from = Math.max(trace.drawn, due - trace.span + trace.gap, 0);
+      this.wipe(trace, from + trace.gap, due + trace.gap);
+      this.line(trace, from, due);
+      trace.drawn = due;
+    }
+    context.stroke();
+    for (const trace of this.traces.values()) {
+      if (trace.waiting.length > 0) this.writeDue(trace);
+    }
+  }
+
+  /** Clear the columns of samples [from, to); the line's own width reaches over both ends of the strip. @param {Trace} trace @param {number} from @param {number} to */
+  wipe(trace, from, to) {
+    for (let k = from; k < to; ) {
+      const lap = k - (k % trace.span) + trace.span;
+      const end = Math.min(to, lap);
+      const left = Math.floor((trace.x(k) - (k % trace.span === 0 ? 2 : 0)) * this.ratio) / this.ratio;
+      const right = trace.x(end - 1) + trace.step + (end === lap ? 2 : 0);
+      this.context.fillRect(left, trace.top, Math.ceil((right - left) * this.ratio) / this.ratio, trace.height);
+      k = end;
+    }
+  }
+
+  /** Add samples [from, to) to the path. @param {Trace} trace @param {number} from @param {number} to */
+  line(trace, from, to) {
+    const { context } = this;
+    const { ring } = trace.bed;
+    const { leads, samples } = ring;
+    const mask = samples.length / leads - 1;
+    for (const [lead, lane] of trace.lanes.entries()) {
+      const head = lead === 0 ? LABEL_BAND : 0;
+      const top = lane.y + head + 1;
+      const bottom = lane.y + lane.height - 1;
+      const zero = bottom - (bottom - top) * BELOW_ZERO;
+      let penDown = false;
+      let column = (from - 1 + trace.span) % trace.span;
+      for (let k = from - 1; k < to; k++, column++) {
+        if (column === trace.span) {
+          column = 0;
+          penDown = false;
+        }
+        const mv = samples[(k & mask) * leads + lead];
+        if (mv !== mv) {
+          penDown = false;
+          continue;
+        }
+        const x = trace.left + column * trace.step;
+        const y = Math.max(top, Math.min(bottom, zero - mv * trace.mv));
+        if (penDown) context.lineTo(x, y);
+        else context.moveTo(x, y);
+        penDown = true;
+      }
+    }
+  }
+
+  /**
+   * Write the letter of a beat above its R peak, as soon as that is drawn; a changed letter replaces the old one.
+   * @param {import("./bed.js").Bed} bed
+   * @param {number} index  360 Hz index of the R peak
+   */
+  label(bed, index) {
+    const trace = this.traces.get(bed);
+    if (!trace || trace.waiting.includes(index)) return;
+    trace.waiting.push(index);
+  }
+
+  /** @param {Trace} trace */
+  writeDue(trace) {
+    const half = Math.ceil(5 / trace.step);
+    trace.waiting = trace.waiting.filter((index) => {
+      if (index + half >= trace.drawn) return true;
+      if (trace.drawn - index < trace.span - trace.gap - half) this.write(trace, index);
+      return false;
+    });
+  }
+
+  /** @param {Trace} trace @param {number} index */
+  write(trace, index) {
+    const symbol = trace.bed.beats.get(index);
+    if (symbol === undefined) return;
+    const right = trace.left + trace.span * trace.step;
+    const x = Math.max(trace.left + 5, Math.min(right - 5, trace.x(index)));
+    this.context.fillStyle = this.paper;
+    this.context.fillRect(x - 5, trace.top, 10, LABEL_BAND);
+    this.context.fillStyle = this.letters[symbol] ?? this.ink;
+    this.context.fillText(symbol, x, trace.top + 1);
+  }
+}

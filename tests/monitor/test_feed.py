@@ -1,0 +1,123 @@
+"""What passes over the feed: frames byte by byte, commands and their refusals."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.alarms import Acknowledge, SetLimits
+from monitor.exceptions import MessageError
+from monitor.feed import dumps, encode_waves, parse_command
+from monitor.ward import Wave
+
+BEDS = {"bed-01", "bed-02"}
+
+
+def wave(bed: str, first: int, samples: list[list[float]]) -> Wave:
+    return Wave(bed, first, np.array(samples, np.float32))
+
+
+def test_encode_waves_lays_out_every_byte() -> None:
+    one = wave("bed-01", 7, [[0.005, -0.005], [1.0, np.nan], [200.0, -200.0]])
+    two = wave("bed-02", 1 << 40, [[0.0], [0.5]])
+
+    frame = encode_waves([(3, one), (258, two)], 1234.5)
+
+    assert frame[:16] == b"WF\x01\x00" + struct.pack("<Id", 2, 1234.5)
+    assert frame[16:40] == struct.pack("<HBBIqfI", 3, 2, 0, 3, 7, 5.0, 0)
+    assert frame[40:56] == struct.pack("<6h4x", 1, -1, 200, -32768, 32767, -32767)
+    assert frame[56:80] == struct.pack("<HBBIqfI", 258, 1, 0, 2, 1 << 40, 5.0, 0)
+    assert frame[80:] == struct.pack("<2h4x", 0, 100)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 2)), max_size=6))
+def test_encode_waves_starts_every_segment_at_a_multiple_of_8(shapes: list[tuple[int, int]]) -> None:
+    waves = [wave("b", i, np.full((n, leads), float(i)).tolist()) for i, (n, leads) in enumerate(shapes) if n]
+
+    frame = encode_waves(list(enumerate(waves)), 0.0)
+
+    at = 16
+    for index, expected in enumerate(waves):
+        n, leads = expected.samples.shape
+        assert at % 8 == 0
+        assert struct.unpack_from("<HBBIq", frame, at) == (index, leads, 0, n, expected.first)
+        units = np.frombuffer(frame, "<i2", n * leads, at + 24).reshape(n, leads)
+        np.testing.assert_allclose(units * 0.005, expected.samples, atol=0.0025)
+        at += 24 + (2 * n * leads + 7) // 8 * 8
+    assert at == len(frame)
+
+
+def test_parse_command_reads_both_kinds() -> None:
+    acknowledge = {"type": "acknowledge", "bed": "bed-01", "id": "bed-01:7:VTACH:5", "by": "wall"}
+    limits = {"type": "limits", "bed": "bed-02", "low": 50, "high": None, "by": "wall"}
+
+    assert parse_command(json.dumps(acknowledge), BEDS) == Acknowledge("bed-01", "bed-01:7:VTACH:5", "wall")
+    assert parse_command(json.dumps(limits), BEDS) == SetLimits("bed-02", 50.0, None, "wall")
+
+
+def refused_commands() -> list[tuple[str, str | bytes]]:
+    good = {"type": "limits", "bed": "bed-01", "low": 50, "high": 120, "by": "wall"}
+    ack = {"type": "acknowledge", "bed": "bed-01", "id": "x", "by": "wall"}
+    return [
+        ("binary", b"{}"),
+        ("json", ""),
+        ("json", "{"),
+        ("json", "[" * 2000),
+        ("json", "1" * 4000),
+        ("json", "[]"),
+        ("bed", "{}"),
+        ("bed", json.dumps(good | {"bed": "bed-99"})),
+        ("bed", json.dumps(good | {"bed": ["bed-01"]})),
+        ("type", json.dumps(good | {"type": "reboot"})),
+        ("type", json.dumps(good | {"type": None})),
+        ("limits", json.dumps(good | {"low": 120})),
+        ("limits", json.dumps(good | {"low": 14.9})),
+        ("limits", json.dumps(good | {"high": 301})),
+        ("limits", json.dumps(good | {"high": float("nan")})),
+        ("limits", json.dumps(good | {"high": float("inf")})),
+        ("limits", json.dumps(good | {"high": True})),
+        ("limits", json.dumps(good | {"high": "120"})),
+        ("limits", json.dumps({k: v for k, v in good.items() if k != "high"})),
+        ("by", json.dumps(good | {"by": ""})),
+        ("by", json.dumps(good | {"by": "a\nb"})),
+        ("by", json.dumps(good | {"by": "x" * 65})),
+        ("id", json.dumps(ack | {"id": 5})),
+        ("id", json.dumps(ack | {"id": "x" * 129})),
+    ]
+
+
+@pytest.mark.parametrize(("reason", "message"), refused_commands())
+def test_parse_command_refuses(reason: str, message: str | bytes) -> None:
+    with pytest.raises(MessageError) as refusal:
+        parse_command(message, BEDS)
+    assert refusal.value.reason == reason
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(sorted(BEDS)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+almost_commands = st.fixed_dictionaries(
+    {"type": st.sampled_from(["acknowledge", "limits"]) | json_values, "bed": st.sampled_from(sorted(BEDS))},
+    optional=dict.fromkeys(("id", "by", "low", "high"), json_values),
+)
+
+
+@given(st.text() | st.binary() | (json_values | almost_commands).map(json.dumps))
+def test_parse_command_reads_or_refuses_anything(message: str | bytes) -> None:
+    try:
+        command = parse_command(message, BEDS)
+    except MessageError:
+        return
+    assert command.bed in BEDS
+
+
+def test_dumps_writes_null_for_what_json_cannot_hold() -> None:
+    text = dumps({"a": [1.5, float("nan")], "b": {"c": float("-inf")}})
+    assert json.loads(text) == {"a": [1.5, None], "b": {"c": None}}

@@ -1,0 +1,524 @@
+"""The hub with real websockets on 127.0.0.1: what viewers get, what they may ask, and what a slow one costs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from monitor import hub as hub_module
+from monitor.alarms import Acknowledge, SetLimits
+from monitor.events import Alarm, Beat, Trigger
+from monitor.exceptions import ConfigError
+from monitor.feed import encode_waves
+from monitor.hub import CLOSE_AFTER, SHED_ABOVE, Hub
+from monitor.ward import BedView, Wave
+
+DEADLINE = 10.0
+ALARM = Alarm("bed-01", 500, 720, "VTACH", "high", id="bed-01:7:VTACH:500", text="*** VTACH 156>100")
+
+
+class Clock:
+    """Monotonic time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def bed_view(bed: str = "bed-01", **changes: Any) -> BedView:
+    view = BedView(
+        bed=bed,
+        alias="Window",
+        simulated=True,
+        leads=("MLII", "V1"),
+        stream=7,
+        fs=250.0,
+        origin=40,
+        position=18,
+        heart_rate=72.4,
+        rhythm="N",
+        pvc_per_minute=3,
+        low=50.0,
+        high=120.0,
+        alarms=(),
+        last_data=0.0,
+    )
+    return replace(view, **changes)
+
+
+def bed_wave(bed: str = "bed-01", first: int = 0, n: int = 18) -> Wave:
+    return Wave(bed, first, np.arange(2 * n, dtype=np.float32).reshape(n, 2) / 100)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def commands() -> asyncio.Queue[Acknowledge | SetLimits]:
+    return asyncio.Queue(4)
+
+
+@pytest_asyncio.fixture
+async def hub(commands: asyncio.Queue[Acknowledge | SetLimits], clock: Clock) -> AsyncIterator[Hub]:
+    async with Hub(commands, port=0, clock=clock) as hub:
+        yield hub
+
+
+def view_of(hub: Hub, **options: Any) -> connect:
+    address = f"127.0.0.1:{hub.port}"
+    options = {"origin": f"http://{address}", "compression": None, "proxy": None} | options
+    return connect(f"ws://{address}/ws", **options)
+
+
+async def next_message(viewer: ClientConnection) -> Any:
+    """The next message: JSON read, bytes as they are."""
+    message = await asyncio.wait_for(viewer.recv(), DEADLINE)
+    return json.loads(message) if isinstance(message, str) else message
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110  the hub has no event for what tests look at
+            await asyncio.sleep(0.005)
+
+
+async def http(hub: Hub, request_line: str) -> tuple[int, dict[str, str], bytes]:
+    """One plain request, its path sent exactly as written."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    writer.write(f"{request_line} HTTP/1.1\r\nHost: 127.0.0.1:{hub.port}\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), DEADLINE)
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return int(status.split()[1]), headers, body
+
+
+class StuckViewer:
+    """A viewer that does not read before it is told to: a raw socket with the smallest buffer."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.setblocking(False)
+
+    async def __aenter__(self) -> StuckViewer:
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(self.socket, ("127.0.0.1", self.hub.port))
+        host = f"127.0.0.1:{self.hub.port}"
+        key = base64.b64encode(os.urandom(16)).decode()
+        before = self.hub.viewers
+        lines = [
+            "GET /ws HTTP/1.1",
+            f"Host: {host}",
+            f"Origin: http://{host}",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {key}",
+        ]
+        await loop.sock_sendall(self.socket, ("\r\n".join(lines) + "\r\n\r\n").encode())
+        await until(lambda: self.hub.viewers > before)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.socket.close()
+
+    async def read_until(self, marker: bytes) -> list[tuple[int, bytes]]:
+        """Read up to a message that contains `marker`: opcode and payload of every message."""
+        loop = asyncio.get_running_loop()
+        data = bytearray()
+        async with asyncio.timeout(DEADLINE):
+            while marker not in data[-300:]:
+                data += await loop.sock_recv(self.socket, 65536)
+        return list(self._messages(bytes(data.partition(b"\r\n\r\n")[2])))
+
+    @staticmethod
+    def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+        at = 0
+        while at + 2 <= len(data):
+            opcode, length = data[at] & 0x0F, data[at + 1]
+            at += 2
+            if length == 126:
+                (length,) = struct.unpack_from(">H", data, at)
+                at += 2
+            elif length == 127:
+                (length,) = struct.unpack_from(">Q", data, at)
+                at += 8
+            yield opcode, data[at : at + length]
+            at += length
+
+
+class Flood:
+    """A second of two-lead signal a tick from a ward of 64 beds: 94 kB a frame, and one event."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.ticks = 0
+
+    async def tick(self) -> None:
+        self.ticks += 1
+        views = [bed_view(f"bed-{i}", position=360 * self.ticks) for i in range(64)]
+        waves = [bed_wave(view.bed, 360 * (self.ticks - 1), 360) for view in views]
+        self.hub.publish([Trigger("bed-0", self.ticks, self.ticks)], waves, views, 0.0)
+        await asyncio.sleep(0)
+
+    async def until_shed(self) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while self.hub.shed == 0:
+                await self.tick()
+
+
+async def test_hello_tells_beds_and_active_alarms(hub: Hub) -> None:
+    hub.publish([ALARM], [], [bed_view(alarms=(ALARM,)), bed_view("bed-02")], 1700.0)
+    acknowledged = replace(ALARM, state="acknowledged")
+    hub.publish([acknowledged], [], [bed_view(alarms=(acknowledged,)), bed_view("bed-02")], 1760.0)
+
+    async with view_of(hub) as viewer:
+        hello = await next_message(viewer)
+
+    assert (hello["type"], hello["version"], hello["fs"]) == ("hello", 1, 360)
+    assert hello["beds"][0] == {
+        "index": 0,
+        "bed": "bed-01",
+        "leads": ["MLII", "V1"],
+        "fs": 250.0,
+        "stream": 7,
+        "origin": 40,
+        "position": 18,
+        "simulated": True,
+        "alias": "Window",
+    }
+    assert [bed["index"] for bed in hello["beds"]] == [0, 1]
+    assert hello["alarms"] == [{**acknowledged.as_dict(), "time": 1760.0, "since": 1700.0}]
+
+
+async def test_hello_dates_restored_alarms_from_now(hub: Hub) -> None:
+    hub.publish([], [], [bed_view(alarms=(ALARM,))], 1700.0)
+    async with view_of(hub) as viewer:
+        hello = await next_message(viewer)
+    assert hello["alarms"][0]["since"] == 1700.0
+
+
+async def test_publish_sends_bed_then_events_then_waves_then_vitals(hub: Hub) -> None:
+    async with view_of(hub) as viewer:
+        assert (await next_message(viewer))["beds"] == []
+        beat = Beat("bed-01", 400, 500, "V", "V", True, {"V": 1.0})
+        hub.publish([beat, ALARM], [bed_wave()], [bed_view()], 1700.0)
+
+        bed, events, frame, vitals = [await next_message(viewer) for _ in range(4)]
+
+    assert (bed["type"], bed["bed"], bed["index"]) == ("bed", "bed-01", 0)
+    assert events == {
+        "type": "events",
+        "events": [{**beat.as_dict(), "time": 1700.0}, {**ALARM.as_dict(), "time": 1700.0, "since": 1700.0}],
+    }
+    assert frame == encode_waves([(0, bed_wave())], 1700.0)
+    assert vitals["beds"] == [
+        {
+            "bed": "bed-01",
+            "heart_rate": 72.4,
+            "rhythm": "N",
+            "pvc_per_minute": 3,
+            "age": 0.0,
+            "low": 50.0,
+            "high": 120.0,
+        }
+    ]
+
+
+async def test_vitals_come_each_second_with_the_age_of_the_data(hub: Hub, clock: Clock) -> None:
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        ages = []
+        for _ in range(60):
+            clock.now += 0.05
+            hub.publish([], [], [bed_view(heart_rate=None)], 0.0)
+        hub.publish([], [], [bed_view(position=36)], 0.0)
+        clock.now += 1.0
+        hub.publish([], [], [bed_view(position=54)], 0.0)
+        await next_message(viewer)  # the bed
+        for _ in range(4):
+            ages.append((await next_message(viewer))["beds"][0]["age"])
+    assert ages == pytest.approx([0.0, 1.0, 2.0, 0.0], abs=0.051)
+
+
+async def test_bed_is_told_again_when_its_stream_restarts(hub: Hub) -> None:
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        hub.publish([], [], [bed_view(), bed_view("bed-02")], 0.0)
+        restarted = [bed_view(), bed_view("bed-02", stream=8, position=0)]
+        hub.publish([], [], restarted, 0.0)
+        hub.publish([], [], restarted, 0.0)
+        messages = [await next_message(viewer) for _ in range(4)]
+    assert [(m["type"], m.get("bed"), m.get("stream")) for m in messages] == [
+        ("bed", "bed-01", 7),
+        ("bed", "bed-02", 7),
+        ("vitals", None, None),
+        ("bed", "bed-02", 8),
+    ]
+    assert messages[3]["index"] == 1
+
+
+async def test_waves_from_before_a_restart_in_the_same_tick_are_left_out(hub: Hub) -> None:
+    hub.publish([], [], [bed_view(position=1000)], 0.0)
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        hub.publish([], [bed_wave(first=1000), bed_wave()], [bed_view(stream=8, position=18)], 5.0)
+        await next_message(viewer)
+        assert await next_message(viewer) == encode_waves([(0, bed_wave())], 5.0)
+
+
+async def test_since_is_kept_while_an_alarm_is_active_and_forgotten_when_cleared(hub: Hub) -> None:
+    cleared = replace(ALARM, state="cleared")
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        for time, alarm, active in ((10.0, ALARM, (ALARM,)), (20.0, cleared, ()), (30.0, ALARM, (ALARM,))):
+            hub.publish([alarm], [], [bed_view(alarms=active)], time)
+        messages = [await next_message(viewer) for _ in range(5)]
+    times = [m["events"][0]["since"] for m in messages if m["type"] == "events"]
+    assert times == [10.0, 10.0, 30.0]
+
+
+async def test_slow_viewer_loses_waves_but_no_event(hub: Hub) -> None:
+    flood = Flood(hub)
+    async with StuckViewer(hub) as stuck:
+        await flood.until_shed()
+        for _ in range(20):
+            await flood.tick()
+        hub.publish([Trigger("bed-0", -1, -1)], [], [], 0.0)
+        messages = await stuck.read_until(b'"sample":-1')
+
+        triggers = [json.loads(body) for opcode, body in messages if opcode == 1 and b"trigger" in body]
+        frames = sum(opcode == 2 for opcode, _ in messages)
+        assert [t["events"][0]["sample"] for t in triggers] == [*range(1, flood.ticks + 1), -1]
+        assert frames == flood.ticks - hub.shed
+        assert hub.shed >= 20
+
+        shed = hub.shed
+        await flood.tick()  # it reads again: waveforms go on
+        assert hub.shed == shed
+    assert hub.closed == 0
+
+
+async def test_slow_viewer_is_closed_and_others_do_not_notice(hub: Hub, clock: Clock) -> None:
+    flood = Flood(hub)
+    frames = 0
+
+    async def watch(viewer: ClientConnection) -> None:
+        nonlocal frames
+        async for message in viewer:
+            frames += isinstance(message, bytes)
+
+    async with view_of(hub, max_size=None) as viewer, StuckViewer(hub):
+        watching = asyncio.create_task(watch(viewer))
+
+        async def tick() -> None:
+            await flood.tick()
+            await until(lambda: frames == flood.ticks)
+
+        while hub.shed == 0:
+            await tick()
+        clock.now += CLOSE_AFTER
+        await tick()
+        assert hub.viewers == 2
+        clock.now += 0.05
+        await tick()
+        assert (hub.viewers, hub.closed) == (1, 1)
+        await tick()
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+async def test_viewer_is_closed_at_once_when_it_holds_too_much(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "CLOSE_ABOVE", SHED_ABOVE)
+    flood = Flood(hub)
+    async with StuckViewer(hub):
+        async with asyncio.timeout(DEADLINE):
+            while hub.closed == 0:
+                await flood.tick()
+        await until(lambda: hub.viewers == 0)
+
+
+async def test_commands_reach_the_queue(hub: Hub, commands: asyncio.Queue[Acknowledge | SetLimits]) -> None:
+    hub.publish([], [], [bed_view()], 0.0)
+    async with view_of(hub) as viewer:
+        await viewer.send(json.dumps({"type": "acknowledge", "bed": "bed-01", "id": ALARM.id, "by": "wall"}))
+        await viewer.send(json.dumps({"type": "limits", "bed": "bed-01", "low": 45, "high": 130, "by": "wall"}))
+        assert await asyncio.wait_for(commands.get(), DEADLINE) == Acknowledge("bed-01", ALARM.id, "wall")
+        assert await asyncio.wait_for(commands.get(), DEADLINE) == SetLimits("bed-01", 45.0, 130.0, "wall")
+
+
+async def test_malformed_commands_are_answered_and_counted_and_the_connection_stays(
+    hub: Hub, commands: asyncio.Queue[Acknowledge | SetLimits]
+) -> None:
+    hub.publish([], [], [bed_view()], 0.0)
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        for message in ("{", b"\x00", '{"bed": "bed-01", "type": "reboot"}', '{"bed": "bed-77"}'):
+            await viewer.send(message)
+            assert (await next_message(viewer))["type"] == "error"
+        await viewer.send(json.dumps({"type": "acknowledge", "bed": "bed-01", "id": "x", "by": "y"}))
+        await asyncio.wait_for(commands.get(), DEADLINE)
+    assert hub.refused == {"json": 1, "binary": 1, "type": 1, "bed": 1}
+
+
+async def test_commands_beyond_the_queue_are_refused(hub: Hub) -> None:
+    hub.publish([], [], [bed_view()], 0.0)
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        for _ in range(5):
+            await viewer.send(json.dumps({"type": "acknowledge", "bed": "bed-01", "id": "x", "by": "y"}))
+        assert "too many commands" in (await next_message(viewer))["reason"]
+    assert hub.refused == {"busy": 1}
+
+
+async def test_oversized_command_closes_its_connection(hub: Hub) -> None:
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        await viewer.send("x" * 5000)
+        with pytest.raises(ConnectionClosed):
+            await next_message(viewer)
+        assert viewer.close_code == 1009
+
+
+@pytest.mark.parametrize("origin", [None, "https://evil.example", "http://127.0.0.1", "http://evil.example:{port}"])
+async def test_foreign_and_missing_origins_are_refused(hub: Hub, origin: str | None) -> None:
+    with pytest.raises(InvalidStatus) as refusal:
+        async with view_of(hub, origin=origin and origin.format(port=hub.port)):
+            pass
+    assert refusal.value.response.status_code == 403
+    assert hub.viewers == 0
+
+
+async def test_every_name_of_this_machine_is_an_own_origin(hub: Hub) -> None:
+    for name in ("127.0.0.1", "localhost", "[::1]"):
+        async with view_of(hub, origin=f"http://{name}:{hub.port}") as viewer:
+            assert (await next_message(viewer))["type"] == "hello"
+
+
+async def test_viewers_are_limited(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "MAX_VIEWERS", 1)
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        with pytest.raises(InvalidStatus) as refusal:
+            async with view_of(hub):
+                pass
+    assert refusal.value.response.status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/index.html?x=1", "text/html; charset=utf-8"),
+        ("/main.js", "text/javascript; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/icon.svg", "image/svg+xml"),
+    ],
+)
+async def test_page_is_served_with_its_type_and_a_strict_policy(hub: Hub, path: str, content_type: str) -> None:
+    status, headers, body = await http(hub, f"GET {path}")
+    assert status == 200
+    assert headers["Content-Type"] == content_type
+    assert int(headers["Content-Length"]) == len(body) > 0
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../hub.py",
+        "/../../pyproject.toml",
+        "/%2e%2e/hub.py",
+        "/..%2fhub.py",
+        "/x/../main.js",
+        "//etc/passwd",
+        "/etc/passwd",
+        "/..\\hub.py",
+        "main.js",
+        "http://127.0.0.1/main.js",
+        "/main.js%00",
+        "/ws/",
+        "*",
+    ],
+)
+async def test_nothing_else_is_served(hub: Hub, path: str) -> None:
+    status, headers, body = await http(hub, f"GET {path}")
+    assert (status, body) == (404, b"no such page\n")
+    assert "Content-Security-Policy" in headers
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT"])
+async def test_other_methods_are_refused(hub: Hub, method: str) -> None:
+    status, _, _ = await http(hub, f"{method} /")
+    assert status == 405
+
+
+async def test_healthz_says_ready_when_the_app_does(hub: Hub) -> None:
+    assert (await http(hub, "GET /healthz"))[::2] == (503, b"starting\n")
+    hub.ready = True
+    assert (await http(hub, "GET /healthz"))[::2] == (200, b"ready\n")
+
+
+async def test_busy_port_gives_way_to_the_next(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    async with Hub(asyncio.Queue(), port=hub.port) as other:
+        assert hub.port < other.port <= hub.port + 20
+        assert other.url == f"http://127.0.0.1:{other.port}/"
+        assert f"port {hub.port} is busy, serving port {other.port} instead" in caplog.text
+        assert (await http(other, "GET /"))[0] == 200
+
+
+async def test_all_ports_busy_is_one_clear_error(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "PORTS_TRIED", 0)
+    with pytest.raises(ConfigError, match=rf"ports {hub.port} to {hub.port} are all in use; stop what"):
+        async with Hub(asyncio.Queue(), port=hub.port):
+            pass
+
+
+async def test_other_machines_are_not_served() -> None:
+    with pytest.raises(ConfigError, match=r"0\.0\.0\.0:8765: the page has no sign-in.*ssh -L"):
+        async with Hub(asyncio.Queue(), host="0.0.0.0"):
+            pass
+
+
+async def test_shutdown_is_fast_whatever_viewers_do(commands: asyncio.Queue[Acknowledge | SetLimits]) -> None:
+    loop = asyncio.get_running_loop()
+    async with Hub(commands, port=0) as hub:
+        flood = Flood(hub)
+        _, idle = await asyncio.open_connection("127.0.0.1", hub.port)
+        stuck = await StuckViewer(hub).__aenter__()
+        await flood.until_shed()
+        viewer = await view_of(hub)
+        await next_message(viewer)
+        started = loop.time()
+    assert loop.time() - started < 1.0
+    assert not hub._transports
+    await viewer.wait_closed()
+    assert (viewer.close_code, viewer.close_reason) == (1001, "the monitor stops")
+    idle.close()
+    await stuck.__aexit__()
