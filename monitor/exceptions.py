@@ -13,6 +13,8 @@ Facts are attributes; the text is built from them.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class WardbeatError(Exception):
     """What was wrong, where, and what to do about it.
@@ -32,6 +34,14 @@ class WardbeatError(Exception):
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
         return f"{text}; {self.remedy}" if self.remedy else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way out of a worker process, whatever a subclass's constructor asks for."""
+        return _restore, (type(self), self.args), self.__dict__
+
+
+def _restore(kind: type[WardbeatError], args: tuple[Any, ...]) -> WardbeatError:
+    return kind.__new__(kind, *args)
 
 
 class RecordError(WardbeatError):

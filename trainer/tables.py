@@ -38,7 +38,7 @@ class Table:
 
         table = RichTable(title=self.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for index, column in enumerate(self.columns):
-            table.add_column(column, justify="left" if index < self.names else "right", no_wrap=True)
+            table.add_column(column, justify="left" if index < self.names else "right")
         for row in self.rows:
             table.add_row(*row)
         return table

@@ -1,0 +1,7 @@
+"""The trainer's commands, as :mod:`monitor.cli` names them."""
+
+from __future__ import annotations
+
+from trainer.evaluate import evaluate
+
+__all__ = ["evaluate"]
