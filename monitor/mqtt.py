@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from gmqtt import Client, Subscription
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
@@ -110,7 +110,7 @@ class Ingest:
         self._retries = _Seldom(RETRY_LOG_EVERY)
         self._refusals = _Seldom(REFUSAL_LOG_EVERY)
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """Stay connected until cancelled; what is unacknowledged then is for the next monitor."""
         try:
             while True:

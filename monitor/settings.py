@@ -34,8 +34,8 @@ class BedSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    low: float | None = Field(None, ge=15, le=300)
-    high: float | None = Field(None, ge=15, le=300)
+    low: float | None = Field(default=None, ge=15, le=300)
+    high: float | None = Field(default=None, ge=15, le=300)
 
     @model_validator(mode="after")
     def _low_is_below_high(self) -> Self:
@@ -58,21 +58,21 @@ class Settings(BaseSettings):
         max_beds: a bed beyond this number is refused.
         model: TorchScript file of the classifier; the one that comes with wardbeat if not given.
         model_sha256: its digest.
-        beds: settings of single beds. These beds are expected: one that sends nothing is in alarm.
+        beds: settings of single beds.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
     host: str = "127.0.0.1"
-    port: int = Field(8765, ge=0, le=65535)
+    port: int = Field(default=8765, ge=0, le=65535)
     broker_host: str = "127.0.0.1"
-    broker_port: int = Field(1883, ge=1, le=65535)
-    broker_in_flight: int = Field(20, ge=1, le=65535)
-    client_id: str = Field("wardbeat", pattern=r"^[A-Za-z0-9_-]{1,23}$")
-    tick: float = Field(0.05, ge=0.005, le=0.5)
-    max_beds: int = Field(1024, ge=1, le=100_000)
+    broker_port: int = Field(default=1883, ge=1, le=65535)
+    broker_in_flight: int = Field(default=20, ge=1, le=65535)
+    client_id: str = Field(default="wardbeat", pattern=r"^[A-Za-z0-9_-]{1,23}$")
+    tick: float = Field(default=0.05, ge=0.005, le=0.5)
+    max_beds: int = Field(default=1024, ge=1, le=100_000)
     model: Path | None = None
-    model_sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
+    model_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
     beds: dict[str, BedSettings] = {}
 
     @field_validator("beds")

@@ -11,9 +11,8 @@ import importlib
 import sys
 from typing import Any, Final
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from monitor.exceptions import WardbeatError
 
@@ -36,16 +35,16 @@ _COMMANDS: Final = {
 class _LazyGroup(TyperGroup):
     """A group that imports a command's module when the command is called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         if cmd_name not in _COMMANDS:
             return None
         target, summary = _COMMANDS[cmd_name]
         words = sys.argv[1:]
         if not any(word == cmd_name for word in words):  # the list of commands: a name and a line will do
-            return click.Command(cmd_name, short_help=summary, help=summary)
+            return TyperCommand(cmd_name, short_help=summary, help=summary)
         module_name, attribute = target.split(":")
         found: Any = getattr(importlib.import_module(module_name), attribute)
         if isinstance(found, typer.Typer):
@@ -77,9 +76,7 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Show the version."
-    ),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     """Real-time ECG monitoring of a whole ward. Not a medical device."""
 

@@ -1,0 +1,230 @@
+"""The asyncio shell: broker -> inbox -> ward -> hub, as one group of named tasks.
+
+    ingest   keeps the subscription and fills the inbox                   :mod:`monitor.mqtt`
+    ticker   each tick: ward.feed, then acknowledge, then hub.publish     here
+    hub      serves the page and the feed                                 :mod:`monitor.hub`
+
+Queues, and what happens when they are full: the inbox (4096 messages) makes the broker keep what follows; the
+viewers' commands (64) make the hub refuse; a viewer's write buffer makes the hub shed its waveforms, never
+beats or alarms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+from monitor.alarms import Acknowledge, Command, Describe, SetLimits
+from monitor.exceptions import WardbeatError
+from monitor.hub import Hub
+from monitor.inbox import Batch, Inbox, Presence
+from monitor.messages import Chunk
+from monitor.mqtt import Ingest
+from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    from monitor.ward import Ward
+
+log = logging.getLogger(__name__)
+
+COMMANDS: Final = 64
+"""Commands of viewers that wait for the next tick."""
+
+_T = TypeVar("_T")
+
+
+def load_ward(settings: Settings) -> Ward:
+    """Make the ward, with its model verified and every kernel and the model warm: seconds, a minute at first.
+
+    Raises:
+        ModelError: the model is not the pinned one or does not keep its contract.
+    """
+    from monitor.classifier import Classifier  # torch takes seconds to import
+    from monitor.ward import Ward
+
+    log.info("loading the model")
+    ward = Ward(Classifier(settings.model, settings.model_sha256))
+    log.info("preparing the kernels (the first start compiles them)")
+    ward.warm_up()
+    return ward
+
+
+async def monitor(
+    settings: Settings,
+    *,
+    make_ward: Callable[[Settings], Ward] = load_ward,
+    serving: Callable[[str], None] = lambda url: None,
+    ready: Callable[[], None] = lambda: None,
+) -> NoReturn:
+    """Monitor the beds of a broker and serve the page, until cancelled.
+
+    Args:
+        make_ward: makes a warm ward; runs in a thread of its own.
+        serving: called with the page's address as soon as it is served.
+        ready: called when every kernel and the model are warm; /healthz says so too.
+
+    Raises:
+        WardbeatError: the address cannot be served, the model is refused, or the analysis failed.
+    """
+    commands: asyncio.Queue[Acknowledge | SetLimits] = asyncio.Queue(COMMANDS)
+    async with Hub(commands, host=settings.host, port=settings.port) as hub:
+        serving(hub.url)
+        started = time.monotonic()
+        ward = await _in_thread(lambda: make_ward(settings))
+        inbox = Inbox()
+        ingest = Ingest(
+            inbox,
+            settings.broker_host,
+            settings.broker_port,
+            client_id=settings.client_id,
+            in_flight=settings.broker_in_flight,
+            max_beds=settings.max_beds,
+        )
+        ticker = Ticker(ward, inbox, hub, commands, settings)
+        hub.ready = True
+        log.info("ready after %.1f s", time.monotonic() - started)
+        ready()
+        await together(ingest=ingest.run(), ticker=ticker.run())
+
+
+class Ticker:
+    """Gives the ward, once a tick, everything that arrived, and passes on what it says.
+
+    A message is acknowledged when :meth:`Ward.feed` has returned, not before. When the ward fails, nothing of
+    its tick is acknowledged and :meth:`run` raises: a monitor that cannot analyse must not look as if it did,
+    and whoever starts it again gets those messages again.
+    """
+
+    def __init__(
+        self,
+        ward: Ward,
+        inbox: Inbox,
+        hub: Hub,
+        commands: asyncio.Queue[Acknowledge | SetLimits],
+        settings: Settings,
+    ) -> None:
+        self._ward = ward
+        self._inbox = inbox
+        self._hub = hub
+        self._commands = commands
+        self._tick = settings.tick
+        self._limits = dict(settings.beds)  # of beds that have not been heard of yet
+        self._next: list[Command] = []  # for the next tick
+        self._offline: set[str] = set()
+
+    async def run(self) -> NoReturn:
+        """Tick until cancelled.
+
+        Raises:
+            WardbeatError: the ward or the hub failed.
+        """
+        due = time.monotonic()
+        while True:
+            batch = await self._inbox.take(due - time.monotonic())
+            now = time.monotonic()
+            due = now + self._tick
+            try:
+                self._step(batch, now)
+            except Exception as error:
+                log.exception("the analysis failed")
+                raise WardbeatError(
+                    f"the analysis failed ({error!r}) and monitoring has stopped",
+                    remedy="start wardbeat again; the broker delivers again what was not analysed",
+                ) from error
+
+    def _step(self, batch: Batch, now: float) -> None:
+        chunks: list[Chunk] = []
+        commands, self._next = self._next, []
+        for value in batch.values:
+            match value:
+                case Chunk():
+                    chunks.append(value)
+                    if value.bed in self._limits:  # the ward knows it from this tick on
+                        limits = self._limits.pop(value.bed)
+                        self._next.append(SetLimits(value.bed, limits.low, limits.high, by="settings"))
+                case Describe():
+                    commands.append(value)
+                case Presence():
+                    self._note(value)
+        while not self._commands.empty():
+            commands.append(self._commands.get_nowait())
+        events = self._ward.feed(chunks, commands, now)
+        batch.acknowledge()
+        self._hub.publish(events, self._ward.waves(), self._ward.beds(), time.time())
+
+    def _note(self, presence: Presence) -> None:
+        """Log a device's going and coming; that its data ended, the ward finds for itself within 2 s."""
+        if not presence.online and presence.bed not in self._offline:
+            self._offline.add(presence.bed)
+            log.warning("bed %s: its device is offline", presence.bed)
+        elif presence.online and presence.bed in self._offline:
+            self._offline.discard(presence.bed)
+            log.info("bed %s: its device is back", presence.bed)
+
+
+async def together(**tasks: Coroutine[Any, Any, NoReturn]) -> NoReturn:
+    """Run endless tasks, named, in one group, until cancelled.
+
+    Raises:
+        WardbeatError: the first failure of a task, out of its exception group; the others are cancelled.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name, task in tasks.items():
+                group.create_task(task, name=name)
+    except* WardbeatError as failures:
+        failure: BaseException = failures
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+        raise failure from None
+    raise AssertionError("an endless task ended")
+
+
+def run_until_stopped(main: Coroutine[Any, Any, NoReturn]) -> None:
+    """Run `main` until SIGINT or SIGTERM, either of which is the normal way to end it.
+
+    Raises:
+        WardbeatError: `main` failed.
+    """
+
+    async def run() -> None:
+        task = asyncio.ensure_future(main)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
+async def _in_thread(function: Callable[[], _T]) -> _T:
+    """Run a function in a daemon thread: unlike one of asyncio's, it does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[_T] = loop.create_future()
+
+    def settle(value: _T | None, error: BaseException | None) -> None:
+        if result.cancelled():
+            return
+        if error is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(value)  # type: ignore[arg-type]  # not None unless _T allows it
+
+    def run() -> None:
+        value, error = None, None
+        try:
+            value = function()
+        except BaseException as caught:
+            error = caught
+        with suppress(RuntimeError):  # the loop is gone: nobody wants it any more
+            loop.call_soon_threadsafe(settle, value, error)
+
+    threading.Thread(target=run, name="warm-up", daemon=True).start()
+    return await result

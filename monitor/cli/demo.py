@@ -1,0 +1,70 @@
+"""``wardbeat demo``: a broker, a ward of simulated beds and the monitor, in one command."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import webbrowser
+from typing import Annotated, NoReturn
+
+import typer
+
+from monitor.cli.serve import LogLevel, configure_logging, console
+
+
+def demo(
+    beds: Annotated[int, typer.Option(min=1, max=256, help="How many beds.")] = 8,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the page; a busy one gives way to the next.")
+    ] = 8765,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open nothing.")] = False,
+    log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
+) -> None:
+    """A ward of simulated beds, live in the browser. Not a medical device.
+
+    It needs nothing else: the MQTT broker comes with it, and the patients are simulated, beside one real
+    record. Where the MIT-BIH database is found its records are played. Ctrl-C ends it.
+    """
+    from monitor.app import run_until_stopped
+
+    configure_logging(log_level)
+    run_until_stopped(_demo(beds, port, not no_browser))
+
+
+async def _demo(beds: int, port: int, open_browser: bool) -> NoReturn:
+    from monitor.app import monitor, together
+    from monitor.broker import IN_FLIGHT, Broker
+    from monitor.child import Child
+    from monitor.settings import Settings
+
+    status = console.status("starting the broker, the beds and the analysis: seconds, the first time a minute")
+    url = ""
+
+    def serving(address: str) -> None:
+        nonlocal url
+        url = address
+
+    def ready() -> None:
+        status.stop()
+        typer.echo(f"{beds} beds live at {url} (Ctrl-C ends it)")
+        if open_browser and _has_screen():
+            # Some browsers keep the caller waiting.
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+    with status:
+        async with Broker() as broker:
+            simulate = [sys.executable, "-m", "simulators", "ward"]
+            options = ["--beds", str(beds), "--host", broker.host, "--port", str(broker.port)]
+            settings = Settings(port=port, broker_host=broker.host, broker_port=broker.port, broker_in_flight=IN_FLIGHT)
+            async with Child("the simulated ward", simulate + options) as ward:
+                await together(
+                    broker=broker.watch(),
+                    simulators=ward.watch(),
+                    monitor=monitor(settings, serving=serving, ready=ready),
+                )
+
+
+def _has_screen() -> bool:
+    """Without one, Python would open a browser that takes over the terminal."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

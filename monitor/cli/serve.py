@@ -1,0 +1,87 @@
+"""``wardbeat serve``: monitor the beds of an MQTT broker, and what it shares with ``wardbeat demo``."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from monitor.exceptions import ConfigError
+
+console: Final = Console(stderr=True)
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def serve(
+    broker: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The MQTT broker (127.0.0.1:1883).")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to serve, of this machine only (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to serve (8765); a busy one gives way to the next.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Classifier, a TorchScript file (the one that ships).")] = None,
+    model_sha256: Annotated[str | None, typer.Option(help="SHA-256 that --model must have.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file (wardbeat.toml in your configuration folder).")] = None,
+    log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
+) -> None:
+    """Monitor the beds of an MQTT broker and serve the live wall. Not a medical device.
+
+    Every option can also be set by a variable (WARDBEAT_PORT, WARDBEAT_BROKER_HOST, ...) or in the TOML file.
+    """
+    from monitor.app import monitor, run_until_stopped
+    from monitor.settings import load_settings
+
+    configure_logging(log_level)
+    broker_host, broker_port = parse_address(broker) if broker is not None else (None, None)
+    settings = load_settings(
+        config,
+        host=host,
+        port=port,
+        broker_host=broker_host,
+        broker_port=broker_port,
+        model=model,
+        model_sha256=model_sha256,
+    )
+    run_until_stopped(monitor(settings))
+
+
+def configure_logging(level: LogLevel) -> None:
+    """Log to standard error: for people on a terminal, else in plain lines that are never wrapped."""
+    handler: logging.Handler
+    if console.is_terminal:
+        handler = RichHandler(console=console, show_path=False, log_time_format="%H:%M:%S")
+        form = "%(message)s"
+    else:
+        handler = logging.StreamHandler()
+        form = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=level.value.upper(), format=form, handlers=[handler], force=True)
+    # The clients' own accounts of lost connections: monitor.mqtt and monitor.hub say what matters.
+    logging.getLogger("gmqtt").setLevel(logging.CRITICAL)
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Split ``HOST:PORT``; an IPv6 address stands in brackets.
+
+    >>> parse_address("broker.ward-3:1883"), parse_address("[::1]:1884")
+    (('broker.ward-3', 1883), ('::1', 1884))
+
+    Raises:
+        ConfigError: it is not of that form.
+    """
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ConfigError(
+            f"{text!r} is not HOST:PORT", where="--broker", remedy="for instance: --broker 127.0.0.1:1883"
+        )
+    return host.removeprefix("[").removesuffix("]"), int(port)
