@@ -11,6 +11,7 @@ import wfdb
 from typer.testing import CliRunner
 
 from monitor.exceptions import ConfigError, ModelError, RecordError, WardbeatError
+from monitor.records import find_database
 from trainer.cli import evaluate
 from trainer.evaluate import Job, analyse_record
 
@@ -123,6 +124,46 @@ def test_a_file_that_cannot_be_written(database: Path, tmp_path: Path) -> None:
     assert error.where == str(tmp_path / "none" / "scores.json")
 
 
+class AllVentricular:
+    """A network that calls every beat V."""
+
+    sha256 = "0" * 64
+
+    def classify(self, windows: np.ndarray, features: np.ndarray) -> np.ndarray:
+        return np.tile(np.array([[0.0, 0.0, 1.0, 0.0, 0.0]], np.float32), (len(windows), 1))
+
+
+def test_beats_scores_the_labels_of_the_model(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.evaluate._classifier", lambda model: AllVentricular())
+    scores = tmp_path / "scores.json"
+    output = run("beats", "--db", database, "--processes", 1, "--json", scores)
+    assert "Classes, from t = 0" in output
+    document = json.loads(scores.read_text())
+    assert document["model_sha256"] == AllVentricular.sha256
+    split = document["periods"]["from t = 0"]["splits"]["all"]
+    beats = int(np.sum(split["counts"]))
+    assert split["scores"]["V"] == {
+        "tp": 0, "fn": 0, "fp": beats, "se": None, "ppv": 0.0, "f1": 0.0,
+        "average": {"se": None, "ppv": 0.0, "f1": 0.0}, "f1_interval": [0.0, 0.0],
+    }  # fmt: skip
+    assert split["scores"]["accuracy"]["gross"] == 0.0
+
+
 def test_beats_with_a_model_that_is_not_there(database: Path, tmp_path: Path) -> None:
     error = failure("beats", "--db", database, "--model", tmp_path / "none.pt", "--model-sha256", "0" * 64)
     assert isinstance(error, ModelError)
+
+
+@pytest.mark.slow
+@pytest.mark.database
+def test_detector_on_all_records_of_mit_bih(tmp_path: Path) -> None:
+    try:
+        find_database("mitdb")
+    except RecordError as error:
+        pytest.skip(f"DETECTOR NOT SCORED: {error}")
+    scores = tmp_path / "scores.json"
+    run("qrs", "--json", scores)
+    for period in json.loads(scores.read_text())["periods"].values():
+        everything = period["splits"]["all"]
+        assert len(everything["records"]) == 48
+        assert everything["scores"]["QRS"]["f1"] >= 0.995
