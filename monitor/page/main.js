@@ -143,8 +143,7 @@ function arrange() {
   const fitting = Math.min(lane.width / STRIP_MM.width, lane.height / STRIP_MM.height);
   const mm = Math.max(MM_PX.least, Math.min(MM_PX.most, fitting));
   wall.style.setProperty("--mm", `${mm}px`);
-  canvas.style.height = `${wall.scrollHeight}px`;
-  sweep.arrange(wall.clientWidth, wall.scrollHeight, strips, mm);
+  sweep.arrange(wall.clientWidth, wall.clientHeight, strips, mm);
   refresh();
 }
 

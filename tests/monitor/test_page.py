@@ -1,0 +1,335 @@
+"""The page in Debian's Chromium, fed by a real hub from a synthetic ward in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from monitor.alarms import Acknowledge, SetLimits
+from monitor.events import Alarm, Beat, Event, Trigger
+from monitor.hub import Hub
+from monitor.ward import BedView, Wave
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),  # one browser for all
+    pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER: the page is NOT tested (apt install chromium)"),
+]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DEADLINE_MS = 10_000
+STEP = 18
+
+# How many pixels of the waveforms' canvas are close to a colour.
+COUNT_PIXELS = """([r, g, b]) => {
+  const canvas = document.getElementById("waves");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let count = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 60) count += 1;
+  }
+  return count;
+}"""
+INK = [0x35, 0xE0, 0x7F]
+LETTER_V = [0xFF, 0x7A, 0xD9]
+
+# The rows, in px of the page, on which a lane's waveform runs level: 60 px of ink or more.
+LEVEL_ROWS = """([x, y, width, height]) => {
+  const canvas = document.getElementById("waves");
+  const box = canvas.getBoundingClientRect();
+  const { data } = canvas.getContext("2d").getImageData(x - box.x, y - box.y, width, height);
+  const rows = [];
+  for (let row = 0; row < height; row++) {
+    let ink = 0;
+    for (let column = 0; column < width; column++) if (data[4 * (row * width + column) + 1] > 100) ink += 1;
+    if (ink >= 60) rows.push(y + row + 0.5);
+  }
+  return rows;
+}"""
+
+
+class Source:
+    """A ward of made-up beds that publishes to a hub every 50 ms.
+
+    Attributes:
+        views: bed -> its view; tests change them.
+        signal: (samples,) mV played in a circle on the first lead; upside down on the second.
+        r_peaks: where in `signal` the R peaks are.
+        symbol: name of every beat.
+        silent: beds that send nothing.
+    """
+
+    def __init__(self, hub: Hub, beds: int = 2) -> None:
+        self.hub = hub
+        self.views = {view.bed: view for view in (_view(f"bed-{i + 1:02d}") for i in range(beds))}
+        t = np.arange(300) / 360
+        self.signal = (np.exp(-(((t - 0.4) / 0.012) ** 2)) + 0.2 * np.exp(-(((t - 0.65) / 0.05) ** 2))).astype(
+            np.float32
+        )
+        self.r_peaks = [144]
+        self.symbol = "N"
+        self.silent: set[str] = set()
+        self.events: list[Event] = []
+
+    async def run(self) -> None:
+        while True:
+            self.tick()
+            await asyncio.sleep(STEP / 360)
+
+    def tick(self) -> None:
+        events, waves = self.events, []
+        self.events = []
+        for bed, view in self.views.items():
+            if bed in self.silent:
+                continue
+            first = view.position
+            self.views[bed] = replace(view, position=first + STEP)
+            lead = self.signal[np.arange(first, first + STEP) % len(self.signal)]
+            waves.append(Wave(bed, first, np.stack([lead, -lead], 1)))
+            for k in range(first, first + STEP):
+                if k % len(self.signal) in self.r_peaks:
+                    emitted = first + STEP
+                    events += [Trigger(bed, k, emitted), Beat(bed, k, emitted, self.symbol, self.symbol)]
+        self.hub.publish(events, waves, list(self.views.values()), time.time())
+
+    def change(self, bed: str, **changes: Any) -> None:
+        self.views[bed] = replace(self.views[bed], **changes)
+
+    def tell(self, alarm: Alarm) -> None:
+        """An alarm changed its state."""
+        others = tuple(a for a in self.views[alarm.bed].alarms if a.id != alarm.id)
+        self.change(alarm.bed, alarms=others if alarm.state == "cleared" else (*others, alarm))
+        self.events.append(alarm)
+
+
+def _view(bed: str) -> BedView:
+    return BedView(bed, "", True, ("II", "V1"), 7, 360.0, 0, 0, 72.4, "N", 3, 50.0, 120.0, (), 0.0)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """An empty page; whatever goes wrong in it fails the test."""
+    page = await browser.new_page(viewport={"width": 1280, "height": 720})
+    page.set_default_timeout(DEADLINE_MS)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if "Security" in message.text else None)
+    yield page
+    await page.close()
+    assert errors == []
+
+
+@pytest.fixture
+def commands() -> asyncio.Queue[Acknowledge | SetLimits]:
+    return asyncio.Queue(8)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def source(commands: asyncio.Queue[Acknowledge | SetLimits]) -> AsyncIterator[Source]:
+    async with Hub(commands, port=0) as hub:
+        source = Source(hub)
+        running = asyncio.create_task(source.run())
+        yield source
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def open_wall(page: Page, source: Source) -> None:
+    await page.goto(source.hub.url)
+    await page.wait_for_selector('#link[data-state="live"]')
+    await page.wait_for_selector(".tile")
+
+
+async def text_of(page: Page, selector: str, text: str) -> None:
+    """Wait until the first element that matches `selector` reads `text`."""
+    await page.wait_for_function(
+        "([selector, text]) => document.querySelector(selector)?.textContent === text", arg=[selector, text]
+    )
+
+
+async def until_pixels(page: Page, colour: list[int], least: int) -> None:
+    await page.wait_for_function(f"([colour, least]) => ({COUNT_PIXELS})(colour) >= least", arg=[colour, least])
+
+
+async def test_waves_move_and_numbers_show(page: Page, source: Source) -> None:
+    source.symbol = "V"
+    await open_wall(page, source)
+
+    await text_of(page, "[data-bed=bed-01] .rate", "72")
+    await text_of(page, "[data-bed=bed-01] .rhythm", "Sinus")
+    await text_of(page, "[data-bed=bed-01] .pvc", "PVC 3/min")
+    await until_pixels(page, INK, 200)
+    before = await page.evaluate(COUNT_PIXELS, INK)
+    await until_pixels(page, INK, before + 200)
+    await until_pixels(page, LETTER_V, 10)
+    await page.wait_for_selector("[data-bed=bed-01] .heart.lit")
+    await page.wait_for_selector("[data-bed=bed-01] .heart:not(.lit)")
+    assert (await page.inner_text(".disclaimer")).lower() == "not for clinical use"
+    assert (await page.inner_text("[data-bed=bed-01] .scale >> nth=0")) == "II x1 25 mm/s 0.5-40 Hz"
+    assert await page.locator("[data-bed=bed-01] .simulated").is_visible()
+
+
+async def test_one_millivolt_is_as_high_as_its_bar(page: Page, source: Source) -> None:
+    source.signal = np.repeat(np.float32([0.0, 1.0]), 360)
+    source.r_peaks = []
+    await open_wall(page, source)
+    lane = page.locator("[data-bed=bed-01] .lane >> nth=0")
+    box, bar = await lane.bounding_box(), await lane.locator(".millivolt").bounding_box()
+    assert box is not None
+    assert bar is not None
+    area = [round(box[side]) for side in ("x", "y", "width", "height")]
+    top, bottom = bar["y"], bar["y"] + bar["height"]
+    middle = (top + bottom) / 2
+
+    both = f"(area) => {{ const r = ({LEVEL_ROWS})(area); return r[0] < {middle} && r.at(-1) > {middle} && r; }}"
+    rows = await (await page.wait_for_function(both, arg=area)).json_value()
+
+    one, zero = [row for row in rows if row < middle], [row for row in rows if row > middle]
+    assert sum(one) / len(one) == pytest.approx(top, abs=1.5)
+    assert sum(zero) / len(zero) == pytest.approx(bottom, abs=1.5)
+
+
+async def test_alarm_shows_and_a_click_acknowledges_it(
+    page: Page, source: Source, commands: asyncio.Queue[Acknowledge | SetLimits]
+) -> None:
+    await open_wall(page, source)
+    alarm = Alarm("bed-02", 5, 9, "EXTREME_TACHY", "high", id="bed-02:7:X:5", text="*** HR 156>140")
+    technical = Alarm("bed-02", 5, 9, "GAP", "low", "technical", id="bed-02:7:GAP:5", text="* SIGNAL MISSING")
+    source.tell(alarm)
+    source.tell(technical)
+
+    line = page.locator("[data-bed=bed-02] .alarms .alarm")
+    await text_of(page, "[data-bed=bed-02] .alarms .text", "*** HR 156>140")
+    await text_of(page, "[data-bed=bed-02] .technical .text", "* SIGNAL MISSING")
+    await page.wait_for_selector("[data-bed=bed-02][data-priority=high]")
+    assert await page.inner_text(".count[data-priority=high] b") == "1"
+    assert await page.locator(".count[data-priority=low]").is_hidden()
+    for state in ("off", "on"):
+        await page.wait_for_selector(f":root[data-high={state}]", state="attached")
+    await line.click()
+    assert await asyncio.wait_for(commands.get(), 5) == Acknowledge("bed-02", alarm.id, "wall")
+
+    source.tell(replace(alarm, state="acknowledged"))
+    await page.wait_for_selector("[data-bed=bed-02] .alarms .alarm[data-state=acknowledged]")
+    assert (await line.locator(".state").inner_text())[:4] in ("✓ 2:", "✓ 1:")
+    await page.wait_for_selector('[data-bed=bed-02][data-priority=""]')
+
+    await page.reload()
+    await page.wait_for_selector("[data-bed=bed-02] .alarms .alarm[data-state=acknowledged]")
+    source.tell(replace(alarm, state="cleared"))
+    await line.wait_for(state="detached")
+
+
+async def test_silent_bed_shows_dashes_and_the_age_of_its_data(page: Page, source: Source) -> None:
+    await open_wall(page, source)
+    await text_of(page, "[data-bed=bed-02] .rate", "72")
+    await text_of(page, "[data-bed=bed-01] .rate", "72")
+    source.silent.add("bed-02")
+
+    await text_of(page, "[data-bed=bed-02] .rate", "---")
+    await page.wait_for_selector("[data-bed=bed-02].stale")
+    assert (await page.inner_text("[data-bed=bed-02] .age")).startswith("No data for ")
+    assert await page.inner_text("[data-bed=bed-01] .rate") == "72"
+
+    source.silent.clear()
+    await text_of(page, "[data-bed=bed-02] .rate", "72")
+    source.change("bed-02", heart_rate=None)
+    await text_of(page, "[data-bed=bed-02] .rate", "---")
+
+
+async def test_lost_monitor_is_said_and_found_again(page: Page, browser: Browser) -> None:
+    async with Hub(asyncio.Queue(8), port=0) as hub:
+        source = Source(hub)
+        running = asyncio.create_task(source.run())
+        await open_wall(page, source)
+        await text_of(page, ".rate", "72")
+        port = hub.port
+        running.cancel()
+
+    started = time.monotonic()
+    await page.wait_for_selector("#banner:not([hidden])")
+    assert time.monotonic() - started < 5
+    assert "No word from the monitor" in await page.inner_text("#banner")
+    await text_of(page, ".rate", "---")
+
+    async with Hub(asyncio.Queue(8), port=port) as hub:
+        assert hub.port == port
+        source = Source(hub, beds=3)
+        running = asyncio.create_task(source.run())
+        await page.wait_for_selector("#banner", state="hidden")
+        await text_of(page, "[data-bed=bed-03] .rate", "72")
+        assert await page.locator(".tile").count() == 3
+        running.cancel()
+
+
+async def test_hostile_names_are_only_text(page: Page, source: Source) -> None:
+    names = [
+        "<img src=x onerror='window.pwned=1'>",
+        '"><script>window.pwned=1</script>',
+        "</bdi></h2><svg onload=window.pwned=1>",
+        "javascript:window.pwned=1",
+        "{{constructor.constructor('window.pwned=1')()}}",
+        "\u202egnp.\u0000evil",
+    ]
+    for i, name in enumerate(names):
+        view = replace(_view(f"x-{i}"), alias=name, leads=(name, name), rhythm=name)
+        source.views[view.bed] = view
+        source.tell(Alarm(view.bed, 5, 9, "VTACH", "high", id=f"{name}", text=name))
+    await open_wall(page, source)
+    await page.wait_for_selector("[data-bed=x-5] .alarm")
+    await text_of(page, "[data-bed=x-0] .rhythm", names[0])
+
+    shown = await page.locator("[data-bed^=x-] .name").all_text_contents()
+    assert sorted(shown) == sorted(names)
+    assert await page.evaluate("window.pwned") is None
+    assert await page.locator(".tile img, .tile script").count() == 0
+
+
+async def test_walls_of_every_size_fit(page: Page, source: Source) -> None:
+    source.views = {view.bed: view for view in (_view(f"bed-{i:02d}") for i in range(64))}
+    await open_wall(page, source)
+    await page.wait_for_function("() => document.querySelectorAll('.tile').length === 64")
+    await until_pixels(page, INK, 500)
+
+    columns = "getComputedStyle(document.getElementById('wall')).gridTemplateColumns.split(' ').length"
+    fits = "document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth"
+    for count, expected in ((64, 8), (16, 2), (8, 2), (1, 1)):
+        source.views = dict(list(source.views.items())[:count])
+        async with Hub(asyncio.Queue(8), port=0) as hub:
+            source.hub = hub
+            source.tick()
+            await page.goto(hub.url)
+            await page.wait_for_function(f"() => document.querySelectorAll('.tile').length === {count}")
+            await page.wait_for_function(f"() => {columns} === {expected}")
+            assert await page.evaluate(fits)
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.wait_for_function(f"() => {columns} === 1")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
