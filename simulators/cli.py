@@ -33,9 +33,7 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed, the same syntheti
 
 @app.command()
 def record(
-    name: Annotated[
-        str, typer.Argument(metavar="RECORD", help="WFDB record path, MIT-BIH record name, or 208.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="RECORD", help="WFDB record path, MIT-BIH record name, or 208.")],
     bed: BedId = "bed-01",
     host: Host = "127.0.0.1",
     port: Port = 1883,

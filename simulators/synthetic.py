@@ -86,8 +86,7 @@ class Patient:
         self._morphology = Morphology(self._heart, fs)
         own, *others = np.random.default_rng(seed).spawn(1 + len(disturbances))
         self._disturb = [
-            disturbance.start(fs, len(LEADS), rng)
-            for disturbance, rng in zip(disturbances, others, strict=True)
+            disturbance.start(fs, len(LEADS), rng) for disturbance, rng in zip(disturbances, others, strict=True)
         ]
         self._events = play(story, own, repeat=repeat)
         self._next: Event | None = next(self._events, None)
@@ -96,9 +95,7 @@ class Patient:
 
         self._block = round(fs)  # samples drawn at a time
         self._drawn = 0  # samples drawn so far
-        self._pending = np.zeros(
-            (self._block + self._morphology.length, len(LEADS))
-        )  # from sample `_drawn` on
+        self._pending = np.zeros((self._block + self._morphology.length, len(LEADS)))  # from sample `_drawn` on
         self._gates: deque[tuple[int, float]] = deque([(0, 0.0)])  # corners of the gain of the f waves
 
         self._given = 0  # samples given so far
@@ -127,14 +124,14 @@ class Patient:
         spans, start = [], first
         while self._onsets and self._onsets[0][0] < self._given:
             onset, rhythm = self._onsets.popleft()
+            if rhythm == self._rhythm:
+                continue
             if onset > start:
                 spans.append(Span(start, onset, self._rhythm))
             start, self._rhythm = onset, rhythm
         if self._given > start:
             spans.append(Span(start, self._given, self._rhythm))
-        return Strip(
-            self.fs, self.leads, first, signal, np.array(r_peaks, np.int64), tuple(symbols), tuple(spans)
-        )
+        return Strip(self.fs, self.leads, first, signal, np.array(r_peaks, np.int64), tuple(symbols), tuple(spans))
 
     def _draw_block(self) -> NDArray[np.float32]:
         end = self._drawn + self._block
@@ -196,7 +193,7 @@ class Patient:
 
 
 def render(
-    beats: Sequence[tuple[float, str]],
+    beats: Sequence[tuple[float, str] | Beat],
     seconds: float | None = None,
     *,
     fs: float = FS,
@@ -207,19 +204,20 @@ def render(
     """Draw exactly the given beats.
 
     Args:
-        beats: ``(time in s, symbol)`` pairs; the R peak of each lies at sample ``round(time * fs)``.
+        beats: ``(time in s, symbol)`` or :class:`~simulators.rhythms.Beat`, increasing in time; the R peak of
+            each lies at sample ``round(time * fs)``.
         seconds: length; by default one second more than the last beat.
         fs, heart, disturbances, seed: as for :class:`Patient`.
 
     Raises:
-        ValueError: times do not increase or a symbol is none of N S V F.
+        ValueError: times do not increase, or a symbol is none of N S V F.
 
     >>> strip = render([(1.0, "N"), (1.8, "N"), (2.3, "V")], fs=250)
     >>> strip.r_peaks.tolist(), strip.symbols, strip.signal.shape
     ([250, 450, 575], ('N', 'N', 'V'), (825, 2))
     """
-    script = Script(tuple(beats))
+    script = Script([beat if isinstance(beat, Beat) else Beat(*beat) for beat in beats])
     if seconds is None:
-        seconds = beats[-1][0] + 1.0 if beats else 1.0
+        seconds = 1.0 + max((beat.time for beat in script.beats), default=0.0)
     patient = Patient([script], fs=fs, heart=heart, disturbances=disturbances, seed=seed, repeat=False)
     return patient.strip(round(seconds * fs))

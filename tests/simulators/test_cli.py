@@ -1,0 +1,81 @@
+"""``wardbeat simulate``: arguments reach the player, and wrong ones are answered in one line."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import simulators.player
+from simulators.cli import app
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """What the command would have played."""
+    calls = []
+
+    async def play(beds, host, port, **options):
+        calls.append((beds, host, port, options))
+
+    monkeypatch.setattr(simulators.player, "play", play)
+    return calls
+
+
+def call(*arguments):
+    return CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_record_plays_the_excerpt_of_208(played, monkeypatch, tmp_path):
+    monkeypatch.setenv("WARDBEAT_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert call("record", "208", "--bed", "bed-07", "--port", "1999", "--speed", "4", "--once").exit_code == 0
+    [([bed], host, port, options)] = played
+    assert (bed.id, bed.alias, bed.source.leads, bed.paced) == ("bed-07", "Record 208", ("MLII",), False)
+    assert (host, port) == ("127.0.0.1", 1999)
+    assert options == {"rate": 10.0, "speed": 4.0, "as_json": False}
+    assert len(bed.source.take(200_000)) == 108_000
+
+
+def test_patient_plays_its_scenario(played):
+    assert call("patient", "--scenario", "vt", "--fs", "500", "--json", "--host", "broker").exit_code == 0
+    [([bed], host, _, options)] = played
+    assert (bed.id, bed.alias, bed.source.fs, host) == ("bed-01", "VT episodes", 500.0, "broker")
+    assert options["as_json"] is True
+
+
+def test_ward_fills_its_beds(played):
+    assert call("ward", "--beds", "9", "--synthetic").exit_code == 0
+    assert len(played[0][0]) == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("patient", "--scenario", "flutter"), "wardbeat: flutter: no such scenario; choose one of vt, "),
+        (("patient", "--bed", "bed 1"), "wardbeat: bed id 'bed 1' is not"),
+        (("record", "/nowhere/9"), "wardbeat: /nowhere/9: no such record; "),
+    ],
+)
+def test_wrong_argument_is_answered_in_one_line(arguments, said):
+    done = subprocess.run([sys.executable, "-m", "simulators", *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("ward", "--beds", "0"), ("patient", "--fs", "50"), ("ward", "--rate", "0")])
+def test_value_out_of_range_is_refused(arguments, played):
+    assert call(*arguments).exit_code == 2
+    assert not played
+
+
+def test_help_needs_neither_numpy_nor_aiomqtt():
+    script = (
+        "import sys; sys.argv = ['wardbeat', 'simulate', '--help']\n"
+        "from simulators.cli import app\n"
+        "try: app()\nexcept SystemExit: pass\n"
+        "assert not {'numpy', 'aiomqtt'} & set(sys.modules), sorted(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
