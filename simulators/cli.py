@@ -25,7 +25,7 @@ app = typer.Typer(
 Host = Annotated[str, typer.Option(help="Address of the MQTT broker.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the MQTT broker.")]
 BedId = Annotated[str, typer.Option(help="Id of the bed: letters, digits, _ and -.")]
-Rate = Annotated[float, typer.Option(min=1.0, max=50.0, help="Messages per second.")]
+Rate = Annotated[float, typer.Option(min=1.0, max=50.0, help="Messages per second of the patient's time.")]
 Speed = Annotated[float, typer.Option(min=0.1, max=1000.0, help="Multiple of real time.")]
 Json = Annotated[bool, typer.Option("--json", help="Send JSON payloads instead of binary ones.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed, the same synthetic patients.")]

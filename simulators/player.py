@@ -24,6 +24,7 @@ from typing import Final
 
 import aiomqtt
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.ecg import check_bed
 from monitor.messages import NO_SAMPLE, RAIL, VERSION, Chunk, encode, topic
@@ -130,7 +131,7 @@ class Device:
     def _index(self, message: int) -> int:
         return round(message * self._fs / self._rate)
 
-    def _take(self, messages: int) -> np.ndarray:
+    def _take(self, messages: int) -> NDArray[np.float32]:
         n = self._index(messages) - self._index(self._messages)
         samples = self.bed.source.take(n)
         self._messages = messages
