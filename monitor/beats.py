@@ -3,8 +3,9 @@
 Everything here rests on the signal and on the kernel's own rule label, never on the network's output, so a data set
 written once stays true whatever model follows.
 
-- R is the largest deflection of the display signal in the 150 ms before the detector's energy peak.
-- The window is AFTER + BEFORE around R, every second sample (the display signal ends at 40 Hz), scaled by the
+- R is the largest deflection of the display signal in the 150 ms before the detector's energy peak; one against the
+  patient's usual polarity must be half as large again, so that a biphasic QRS keeps its R.
+- The window lies around R, or where the running normal beat fits best within 80 ms if it fits well; every second sample (the display signal ends at 40 Hz), scaled by the
   amplitude of the patient's normal beat, beside the difference to that normal beat.
 - The running normal beat is the heaviest of a few clusters of beats with alike shape; narrow, timely ones are preferred
   so that a bigeminal rhythm does not make a ventricular beat the patient's normal.
@@ -65,7 +66,10 @@ _INTERVALS: Final = 128
 _CLUSTERS: Final = 4
 _SEARCH: Final = round(0.150 * FS)
 _CLOSEST: Final = round(0.100 * FS)
-_SHIFT: Final = 3  # window points the normal beat may be shifted to fit
+_SHIFT: Final = 3  # window points a shape may be shifted to fit
+_WIDE_SHIFT: Final = round(0.080 * FS) // STRIDE  # the same for the patient's normal beat
+_FITS: Final = 0.80  # likeness from which the window follows the normal beat
+_AGAINST: Final = 1.5  # how much larger a deflection against the usual polarity must be
 _ALIKE: Final = 0.90
 _SMALLEST: Final = 0.05  # mV; amplitudes below are taken as this
 _EPSILON: Final = 1e-9
@@ -86,6 +90,7 @@ STATE: Final = np.dtype(
         ("ring", np.float32, (RING,)),  # display signal of the first lead, mV
         ("written", np.int64),  # display samples so far
         ("last_r", np.int64),
+        ("polarity", np.float64),  # running mean of the sign of R
         ("intervals", np.float64, (_INTERVALS,)),  # s, a ring
         ("interval_count", np.int64),
         ("beat_count", np.int64),
@@ -123,7 +128,7 @@ def write(state, display, count):  # type: ignore[no-untyped-def]
 
 @kernel
 def place(state, peak):  # type: ignore[no-untyped-def]
-    """Find the R peak that belongs to an energy peak.
+    """Find the R peak that belongs to an energy peak, and learn its polarity.
 
     Args:
         state: a STATE record whose ring reaches to `peak`.
@@ -143,9 +148,13 @@ def place(state, peak):  # type: ignore[no-untyped-def]
     base /= peak + 1 - first
     best, best_value = peak, -1.0
     for i in range(low, peak + 1):
-        value = abs(float(ring[i % RING]) - base)
-        if value > best_value:
-            best, best_value = i, value
+        value = float(ring[i % RING]) - base
+        if value * state["polarity"] < 0.0:
+            value /= 1.0 + (_AGAINST - 1.0) * abs(state["polarity"])
+        if abs(value) > best_value:
+            best, best_value = i, abs(value)
+    sign = 1.0 if float(ring[best % RING]) > base else -1.0
+    state["polarity"] += 0.1 * (sign - state["polarity"])
     return max(0, best - DISPLAY_DELAY)
 
 
@@ -239,8 +248,8 @@ def _spread(window):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _fit(shape, window):  # type: ignore[no-untyped-def]
-    """Best correlation of a window with a shape over small shifts, around the QRS.
+def _fit(shape, window, reach):  # type: ignore[no-untyped-def]
+    """Best correlation of a window with a shape over shifts up to `reach` points, around the QRS.
 
     Returns:
         The correlation, -1 to 1, and the shift of the shape in points.
@@ -248,7 +257,7 @@ def _fit(shape, window):  # type: ignore[no-untyped-def]
     low = BEFORE // STRIDE - round(0.180 * FS) // STRIDE
     high = BEFORE // STRIDE + round(0.250 * FS) // STRIDE
     best, best_shift = -2.0, 0
-    for shift in range(-_SHIFT, _SHIFT + 1):
+    for shift in range(-reach, reach + 1):
         sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
         for i in range(low, high):
             x, y = shape[i - shift], window[i]
@@ -290,7 +299,7 @@ def _join_cluster(state, window, spread, timing):  # type: ignore[no-untyped-def
         if state["weight"][k] < state["weight"][lightest]:
             lightest = k
         if state["weight"][k] > 0.0:
-            r, shift = _fit(state["shape"][k], window)
+            r, shift = _fit(state["shape"][k], window, _SHIFT)
             other = _size(state["shape"][k])
             if r > best_r and 0.5 < size / other < 2.0:
                 best, best_r, best_shift = k, r, shift
@@ -322,6 +331,19 @@ def _rule(likeness, timing, wider):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _cut(state, r, window):  # type: ignore[no-untyped-def]
+    """Copy the window around `r` from the ring, its mean removed."""
+    mean = 0.0
+    for i in range(WIDTH):
+        source = r + DISPLAY_DELAY - BEFORE + STRIDE * i
+        window[i] = float(state["ring"][source % RING]) if source >= 0 else 0.0
+        mean += window[i]
+    mean /= WIDTH
+    for i in range(WIDTH):
+        window[i] -= mean
+
+
+@kernel
 def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     """Finish the oldest pending beat if its window is complete.
 
@@ -342,22 +364,20 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     if last >= until:
         return False
     raw = np.empty(WIDTH)
-    mean = 0.0
-    for i in range(WIDTH):
-        source = r + DISPLAY_DELAY - BEFORE + STRIDE * i
-        raw[i] = float(state["ring"][source % RING]) if source >= 0 else 0.0
-        mean += raw[i]
-    mean /= WIDTH
-    for i in range(WIDTH):
-        raw[i] -= mean
+    _cut(state, r, raw)
     context = state["pending_context"][0]
     timing = context[0]
+    normal = _normal_cluster(state)
+    likeness, shift = 0.0, 0
+    if normal >= 0:
+        likeness, shift = _fit(state["shape"][normal], raw, _WIDE_SHIFT)
+        if likeness > _FITS and shift < 0:
+            _cut(state, r + STRIDE * shift, raw)
+            shift = 0
     spread = _spread(raw)
     size = _size(raw)
-    normal = _normal_cluster(state)
-    likeness, shift, normal_size, normal_spread = 0.0, 0, size, spread
+    normal_size, normal_spread = size, spread
     if normal >= 0:
-        likeness, shift = _fit(state["shape"][normal], raw)
         normal_size = _size(state["shape"][normal])
         normal_spread = state["cluster_spread"][normal]
     wider = _log_ratio(spread, normal_spread)

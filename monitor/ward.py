@@ -39,6 +39,9 @@ BED_STATE: Final = np.dtype(
 SILENCE: Final = 2.0
 """Seconds without data after which a bed raises NO_DATA."""
 
+MAX_DESCRIPTIONS: Final = 4096
+"""Devices that may describe themselves before they send; more are not remembered."""
+
 _LAYOUT: Final = hashlib.sha256(repr(BED_STATE.descr).encode()).digest()[:8]
 _MAGIC: Final = b"WBS1"
 _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Beat: 3, Rhythm: 4, Alarm: 5}
@@ -146,6 +149,7 @@ class Ward:
         self._classifier = classifier
         self.state: NDArray[np.void] = np.zeros(capacity, BED_STATE)
         self._beds: dict[str, _Bed] = {}
+        self._descriptions: dict[str, Describe] = {}
         self._tables: list[float] = []
         self._table_array = np.zeros((1, align.PHASES + 1, align.TAPS))
         self._waves: list[Wave] = []
@@ -215,6 +219,8 @@ class Ward:
         if row == len(self.state):
             self.state = np.concatenate([self.state, np.zeros(len(self.state), BED_STATE)])
         bed = self._beds[name] = _Bed(name, row, last_data=now)
+        if name in self._descriptions:
+            self._describe(self._descriptions.pop(name))
         self.state[row]["rhythm"]["low"], self.state[row]["rhythm"]["high"] = rhythm.LOW, rhythm.HIGH
         return bed
 
@@ -409,10 +415,7 @@ class Ward:
 
     def _obey(self, command: Command) -> list[Event]:
         if isinstance(command, Describe):
-            bed = self._beds.get(command.bed)
-            if bed is None:
-                return []
-            bed.lead_names, bed.alias, bed.simulated = command.leads, command.alias, command.simulated
+            self._describe(command)
             return []
         bed = self._beds.get(command.bed)
         if bed is None:
@@ -435,6 +438,14 @@ class Ward:
             return []
         settings["low"], settings["high"] = low, high
         return []
+
+    def _describe(self, said: Describe) -> None:
+        """Note what a device says of itself; it may say so before its first sample."""
+        bed = self._beds.get(said.bed)
+        if bed is not None:
+            bed.lead_names, bed.alias, bed.simulated = said.leads, said.alias, said.simulated
+        elif len(self._descriptions) < MAX_DESCRIPTIONS:
+            self._descriptions[said.bed] = said
 
     def _bedside(self, bed: _Bed) -> Bedside:
         return Bedside(bed.name, bed.sequencer.stream or 0, self.state[bed.row]["alarms"])
