@@ -29,7 +29,8 @@ from monitor.messages import MAX_LEADS_SENT, MAX_PAYLOAD, TOPIC_ROOT, decode, to
 
 log = logging.getLogger(__name__)
 
-KINDS: Final = ("ecg", "meta", "status")
+RETAINED: Final = ("meta", "status")
+KINDS: Final = ("ecg", *RETAINED)
 """Last levels of the topics that are subscribed to."""
 
 IN_FLIGHT: Final = 20
@@ -46,6 +47,13 @@ BACKOFF_FIRST: Final = 0.2
 BACKOFF_LONGEST: Final = 1.6
 """Seconds between two tries to connect. They double, and chance shortens each by up to half: a broker that
 comes back finds its monitor again within two seconds, and not all its clients in the same instant."""
+
+SUBSCRIBE_AGAIN: Final = 1.0
+"""Seconds after which the retained topics are subscribed to once more.
+
+A broker then sends all retained messages again. NATS 2.15 can miss one that is published in the very moment of
+the first subscription (2 of 40 tries), and a device describes itself but once.
+"""
 
 RETRY_LOG_EVERY: Final = 10.0
 REFUSAL_LOG_EVERY: Final = 60.0
@@ -224,6 +232,7 @@ class _Connection(Client):  # type: ignore[misc]  # gmqtt has no type informatio
         self._subscribed = subscribed
         self._receive = receive
         self._stands = False
+        self._timer: asyncio.TimerHandle  # gives up on the broker, then subscribes again
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.on_connect = _Connection._on_connected
         self.on_subscribe = _Connection._on_granted
@@ -244,11 +253,11 @@ class _Connection(Client):  # type: ignore[misc]  # gmqtt has no type informatio
             self.connect(host, port, keepalive=KEEPALIVE, version=version), name="mqtt connect"
         )
         attempt.add_done_callback(self._on_tried)
-        timeout = asyncio.get_running_loop().call_later(CONNECT_TIMEOUT, self._on_timeout)
+        self._timer = asyncio.get_running_loop().call_later(CONNECT_TIMEOUT, self._end, "no answer")
         try:
             return await self._ended
         finally:
-            timeout.cancel()
+            self._timer.cancel()
             attempt.cancel()
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(DISCONNECT_TIMEOUT):
@@ -267,21 +276,22 @@ class _Connection(Client):  # type: ignore[misc]  # gmqtt has no type informatio
         elif error is not None:
             self._end(repr(error))
 
-    def _on_timeout(self) -> None:
-        if not self._stands:
-            self._end("no answer")
-
     # gmqtt calls these with the client first, as if they were functions: hence set as functions of the class.
 
     def _on_connected(self, flags: int, code: int, properties: dict[str, Any]) -> None:
-        self.subscribe([Subscription(topic("+", kind), qos=1) for kind in KINDS])
+        self._subscribe(KINDS)
 
     def _on_granted(self, mid: int, granted: tuple[int, ...], properties: dict[str, Any]) -> None:
         if any(code >= 0x80 for code in granted):
             self._end(f"it refuses the subscription to {TOPIC_ROOT}/+/..., see its access control")
-        else:
+        elif not self._stands:
             self._stands = True
+            self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(SUBSCRIBE_AGAIN, self._subscribe, RETAINED)
             self._subscribed()
+
+    def _subscribe(self, kinds: tuple[str, ...]) -> None:
+        self.subscribe([Subscription(topic("+", kind), qos=1) for kind in kinds])
 
     async def _on_received(self, topic: str, payload: bytes, qos: int, properties: dict[str, Any]) -> int:
         await self._receive(topic, payload, qos, bool(properties.get("retain")))

@@ -262,13 +262,14 @@ class ScriptedBroker:
     Attributes:
         acknowledged: packet ids of the PUBACKs, a list for each connection.
         levels: protocol level of each CONNECT.
+        subscribed: topics of each SUBSCRIBE.
     """
 
     host = "127.0.0.1"
 
     def __init__(self, *, connack=0, suback=1):
         self.connack, self.suback = connack, suback
-        self.acknowledged, self.levels, self.writers = [], [], []
+        self.acknowledged, self.levels, self.subscribed, self.writers = [], [], [], []
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, self.host, 0)
@@ -321,7 +322,13 @@ class ScriptedBroker:
                         if refused:
                             writer.close()
                     case 0x80:
-                        self._send(0x90, body[:2] + bytes([self.suback] * 3))
+                        topics, rest = [], body[2:]
+                        while rest:
+                            end = 2 + struct.unpack("!H", rest[:2])[0]
+                            topics.append(rest[2:end].decode())
+                            rest = rest[end + 1 :]
+                        self.subscribed.append(topics)
+                        self._send(0x90, body[:2] + bytes([self.suback] * len(topics)))
                     case 0x40:
                         acknowledged.append(struct.unpack("!H", body)[0])
 
@@ -370,6 +377,17 @@ async def test_acknowledgement_does_not_leave_on_another_connection():
             await until(lambda: broker.acknowledged[-1])
         assert broker.acknowledged[-1] == [9]
         assert [mids for mids in broker.acknowledged if 1 in mids] == []
+
+
+async def test_retained_topics_are_subscribed_to_twice(monkeypatch):
+    monkeypatch.setattr(mqtt, "SUBSCRIBE_AGAIN", 0.02)
+    async with ScriptedBroker(connack=1) as broker, ingesting(Inbox(), broker.host, broker.port) as ingest:
+        await until(lambda: len(broker.subscribed) == 2)
+        assert ingest.connected
+    assert broker.subscribed == [
+        ["wardbeat/v1/+/ecg", "wardbeat/v1/+/meta", "wardbeat/v1/+/status"],
+        ["wardbeat/v1/+/meta", "wardbeat/v1/+/status"],
+    ]
 
 
 async def test_refused_subscription_is_said(caplog):
