@@ -19,6 +19,8 @@ export class Bed {
     this.beats = new Map();
     /** R peaks that have not been played out yet, for the heart. @type {number[]} */
     this.coming = [];
+    /** The last of them that has been. */
+    this.lastBeat = -Infinity;
     /** @type {import("./protocol.js").Vitals|null} */
     this.vitals = null;
     /** Local time at which the vitals came, s. */
@@ -48,16 +50,18 @@ export class Bed {
 
   /** An R wave was found; its place is kept until it is on the screen. @param {number} index */
   expect(index) {
-    const isNew = !this.coming.some((known) => Math.abs(known - index) < SAME_BEAT);
-    if (isNew && index > this.playout.position - SAME_BEAT) this.coming.push(index);
+    const known = [this.lastBeat, ...this.coming];
+    if (index > this.lastBeat && known.every((other) => Math.abs(other - index) >= SAME_BEAT)) this.coming.push(index);
   }
 
   /** @returns {boolean} whether an R wave came under the pen since the last call */
   takeHeartbeat() {
     const { position } = this.playout;
-    const before = this.coming.length;
-    if (before > 0) this.coming = this.coming.filter((index) => index > position);
-    return this.coming.length < before;
+    const due = this.coming.filter((index) => index <= position);
+    if (due.length === 0) return false;
+    this.coming = this.coming.filter((index) => index > position);
+    this.lastBeat = Math.max(...due);
+    return true;
   }
 
   /** @param {number} index @param {string} symbol */

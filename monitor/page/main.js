@@ -1,11 +1,13 @@
 /** The wall: brings feed, tiles and sweep together. */
 
 import { Alarms, clock, find, flash, setText } from "./alarms.js";
-import { Bed, STALE_S } from "./bed.js";
+import { Bed } from "./bed.js";
 import { Feed } from "./protocol.js";
 import { Sweep } from "./sweep.js";
 import { Tile, grid } from "./tiles.js";
 
+/** The monitor is heard 20 times a second; this long without a word and it is said to be lost, s. */
+const LOST_S = 1.5;
 const NOTICE_MS = 6000;
 /** A strip should show this much, mm: what a millimetre is follows from the room there is. */
 const STRIP_MM = { width: 125, height: 30 };
@@ -156,11 +158,11 @@ function refresh() {
     tile.showAlarms(alarms, time);
   }
   const silent = now - feed.heard / 1000;
-  const lost = silent > STALE_S || feed.state !== "live";
+  const lost = silent > LOST_S || feed.state !== "live";
   const link = find(document, "#link");
   link.dataset.state = feed.state === "live" && lost ? "connecting" : feed.state;
   setText(link, lost ? "offline" : "live");
-  banner.hidden = silent <= STALE_S && feed.state !== "outdated";
+  banner.hidden = silent <= LOST_S && feed.state !== "outdated";
   if (feed.state === "outdated") {
     setText(banner, "The monitor was updated. Reload this page.");
   } else if (!banner.hidden) {

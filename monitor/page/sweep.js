@@ -10,10 +10,10 @@ import { FS } from "./protocol.js";
 const MM_PER_S = 25;
 const MM_PER_MV = 10;
 const ERASE_MM = 3;
-/** Height kept free above the first lead for the letters of beats, px. */
-export const LABEL_BAND = 13;
-/** Part of a lane that lies below 0 mV: R waves point up, most of the time. */
-const BELOW_ZERO = 0.36;
+/** Height kept free above the first lead for the letters of beats, px. style.css knows it too. */
+const LABEL_BAND = 13;
+/** Part of a lane that lies below 0 mV: R waves point up, most of the time. style.css knows it too. */
+const BELOW_ZERO = 0.4;
 /** Canvases beyond this many pixels are refused by some browsers; a long wall is drawn coarser. */
 const MAX_PIXELS = 16e6;
 

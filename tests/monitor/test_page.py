@@ -313,6 +313,46 @@ async def test_hostile_names_are_only_text(page: Page, source: Source) -> None:
     assert await page.locator(".tile img, .tile script").count() == 0
 
 
+# Ten minutes of a device whose clock is off, in chunks that arrive late by chance: how far the newest sample is
+# ahead of the one shown (s, least and most after the first ten seconds), and the longest step of a frame (samples).
+PLAY_OUT = """async ({ ppm, chunk, jitter }) => {
+  const { Playout } = await import("/playout.js");
+  const playout = new Playout();
+  const fs = 360;
+  let seed = 7;
+  const chance = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+  const late = () => 0.02 + jitter * chance();
+  let end = -1, next = chunk, arrives = chunk / fs + late(), least = Infinity, most = 0, step = 0;
+  for (let now = 0; now < 600; now += 1 / 60) {
+    while (arrives <= now) {
+      end = next;
+      playout.arrived(arrives, end, chunk);
+      next += chunk;
+      arrives = Math.max(arrives, (next / fs) * (1 + ppm / 1e6) + late());
+    }
+    const before = playout.position;
+    playout.advance(now, end);
+    if (now < 10) continue;
+    least = Math.min(least, (end - playout.position) / fs);
+    most = Math.max(most, (end - playout.position) / fs);
+    step = Math.max(step, playout.position - before);
+  }
+  return { least, most, step };
+}"""
+
+
+@pytest.mark.parametrize("ppm", [-100, 0, 100])
+@pytest.mark.parametrize(("chunk", "jitter"), [(18, 0.01), (36, 0.1), (90, 0.03)])
+async def test_playout_keeps_its_distance_from_a_clock_that_is_off(
+    page: Page, source: Source, ppm: int, chunk: int, jitter: float
+) -> None:
+    await page.goto(source.hub.url)
+    reached = await page.evaluate(PLAY_OUT, {"ppm": ppm, "chunk": chunk, "jitter": jitter})
+    assert reached["least"] > 0.02  # never dry
+    assert reached["most"] < 0.25 + max(0, chunk / 360 - 0.1) + 0.02
+    assert reached["step"] < 7  # 6 samples a frame: an even pace
+
+
 async def test_walls_of_every_size_fit(page: Page, source: Source) -> None:
     source.views = {view.bed: view for view in (_view(f"bed-{i:02d}") for i in range(64))}
     await open_wall(page, source)
