@@ -12,6 +12,7 @@ beats or alarms.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
@@ -52,6 +53,9 @@ def load_ward(settings: Settings) -> Ward:
     ward = Ward(Classifier(settings.model, settings.model_sha256))
     log.info("preparing the kernels (the first start compiles them)")
     ward.warm_up()
+    # What is loaded by now stays. Left to the garbage collector, a full collection would stall a tick, and the
+    # end of the process, by most of a second.
+    gc.freeze()
     return ward
 
 

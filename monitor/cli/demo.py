@@ -36,7 +36,7 @@ async def _demo(beds: int, port: int, open_browser: bool) -> NoReturn:
     from monitor.app import monitor, together
     from monitor.broker import IN_FLIGHT, Broker
     from monitor.child import Child
-    from monitor.settings import Settings
+    from monitor.settings import load_settings
 
     status = console.status("starting the broker, the beds and the analysis: seconds, the first time a minute")
     url = ""
@@ -56,7 +56,9 @@ async def _demo(beds: int, port: int, open_browser: bool) -> NoReturn:
         async with Broker() as broker:
             simulate = [sys.executable, "-m", "simulators", "ward"]
             options = ["--beds", str(beds), "--host", broker.host, "--port", str(broker.port)]
-            settings = Settings(port=port, broker_host=broker.host, broker_port=broker.port, broker_in_flight=IN_FLIGHT)
+            settings = load_settings(
+                port=port, broker_host=broker.host, broker_port=broker.port, broker_in_flight=IN_FLIGHT
+            )
             async with Child("the simulated ward", simulate + options) as ward:
                 await together(
                     broker=broker.watch(),
