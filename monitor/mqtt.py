@@ -36,8 +36,9 @@ KINDS: Final = ("ecg", *RETAINED)
 IN_FLIGHT: Final = 20
 """Messages in flight assumed of an MQTT 3.1.1 broker: mosquitto's default ``max_inflight_messages``."""
 
-SESSION_EXPIRY: Final = 24 * 3600
-"""Seconds an MQTT 5 broker keeps messages for a monitor that is away; in 3.1.1 the broker decides."""
+SESSION_EXPIRY: Final = 600
+"""Seconds an MQTT 5 broker keeps messages for a monitor that is away: longer than it takes to start one again,
+and not so long that it would have to catch up with a night. In 3.1.1 the broker decides."""
 
 KEEPALIVE: Final = 10
 CONNECT_TIMEOUT: Final = 5.0

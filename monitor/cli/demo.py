@@ -38,7 +38,7 @@ async def _demo(beds: int, port: int, open_browser: bool) -> NoReturn:
     from monitor.child import Child
     from monitor.settings import load_settings
 
-    status = console.status("starting the broker, the beds and the analysis: seconds, the first time a minute")
+    status = console.status("starting: some seconds, the first time up to a minute")
     url = ""
 
     def serving(address: str) -> None:

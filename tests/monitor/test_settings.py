@@ -1,5 +1,6 @@
 """Where settings come from, and what is said about wrong ones."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ SHA = "0" * 64
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch, tmp_path):
     """No settings of whoever runs the tests."""
-    for name in ("PORT", "TICK", "CONFIG", "BROKER_HOST", "BEDS"):
-        monkeypatch.delenv(f"WARDBEAT_{name}", raising=False)
+    for name in [name for name in os.environ if name.startswith("WARDBEAT_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
