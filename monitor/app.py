@@ -1,8 +1,9 @@
-"""The asyncio shell: broker -> inbox -> ward -> hub, as one group of named tasks.
+"""The asyncio shell: broker -> inbox -> ward -> hub.
 
-    ingest   keeps the subscription and fills the inbox                   :mod:`monitor.mqtt`
-    ticker   each tick: ward.feed, then acknowledge, then hub.publish     here
-    hub      serves the page and the feed                                 :mod:`monitor.hub`
+Two tasks in one group, inside the hub that serves the page and the feed (:mod:`monitor.hub`)::
+
+    ingest   keeps the subscription and fills the inbox (monitor.mqtt)
+    ticker   each tick: ward.feed, then acknowledge, then hub.publish
 
 Queues, and what happens when they are full: the inbox (4096 messages) makes the broker keep what follows; the
 viewers' commands (64) make the hub refuse; a viewer's write buffer makes the hub shed its waveforms, never
@@ -18,6 +19,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
@@ -59,7 +61,7 @@ def load_ward(settings: Settings) -> Ward:
     return ward
 
 
-async def monitor(
+async def monitor_ward(
     settings: Settings,
     *,
     make_ward: Callable[[Settings], Ward] = load_ward,
@@ -182,8 +184,11 @@ async def together(**tasks: Coroutine[Any, Any, NoReturn]) -> NoReturn:
         async with asyncio.TaskGroup() as group:
             for name, task in tasks.items():
                 group.create_task(task, name=name)
-    except* WardbeatError as failures:
-        failure: BaseException = failures
+    except BaseExceptionGroup as failures:
+        ours, others = failures.split(WardbeatError)
+        if ours is None or others is not None:
+            raise
+        failure: BaseException = ours
         while isinstance(failure, BaseExceptionGroup):
             failure = failure.exceptions[0]
         raise failure from None
@@ -210,25 +215,14 @@ def run_until_stopped(main: Coroutine[Any, Any, NoReturn]) -> None:
 
 async def _in_thread(function: Callable[[], _T]) -> _T:
     """Run a function in a daemon thread: unlike one of asyncio's, it does not keep the process from ending."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[_T] = loop.create_future()
-
-    def settle(value: _T | None, error: BaseException | None) -> None:
-        if result.cancelled():
-            return
-        if error is not None:
-            result.set_exception(error)
-        else:
-            result.set_result(value)  # type: ignore[arg-type]  # not None unless _T allows it
+    result: Future[_T] = Future()
 
     def run() -> None:
-        value, error = None, None
+        result.set_running_or_notify_cancel()
         try:
-            value = function()
-        except BaseException as caught:
-            error = caught
-        with suppress(RuntimeError):  # the loop is gone: nobody wants it any more
-            loop.call_soon_threadsafe(settle, value, error)
+            result.set_result(function())
+        except BaseException as error:
+            result.set_exception(error)
 
     threading.Thread(target=run, name="warm-up", daemon=True).start()
-    return await result
+    return await asyncio.wrap_future(result)

@@ -49,6 +49,10 @@ BACKOFF_LONGEST: Final = 1.6
 """Seconds between two tries to connect. They double, and chance shortens each by up to half: a broker that
 comes back finds its monitor again within two seconds, and not all its clients in the same instant."""
 
+STEADY: Final = 10.0
+"""Seconds after which a connection counts as one: two monitors with the same client id throw each other out,
+and must not do so ever faster."""
+
 SUBSCRIBE_AGAIN: Final = 1.0
 """Seconds after which the retained topics are subscribed to once more.
 
@@ -123,8 +127,10 @@ class Ingest:
         """Stay connected until cancelled; what is unacknowledged then is for the next monitor."""
         try:
             while True:
-                version = self._version
+                version, started = self._version, time.monotonic()
                 why = await self._connect_and_stay()
+                if time.monotonic() - started > STEADY:
+                    self._backoff = BACKOFF_FIRST
                 if version != self._version:
                     log.info("the broker at %s:%d speaks no MQTT 5; trying 3.1.1", self._host, self._port)
                     continue
@@ -148,7 +154,6 @@ class Ingest:
 
     def _on_subscribed(self) -> None:
         self.connected = True
-        self._backoff = BACKOFF_FIRST
         self._inbox.eager = self._inbox.capacity if self._version == MQTTv50 else self._in_flight
         name = "5" if self._version == MQTTv50 else "3.1.1"
         log.info("subscribed at the MQTT broker at %s:%d (MQTT %s)", self._host, self._port, name)

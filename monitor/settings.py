@@ -27,6 +27,7 @@ from monitor.exceptions import ConfigError, MessageError
 
 CONFIG_VARIABLE: Final = "WARDBEAT_CONFIG"
 PREFIX: Final = "WARDBEAT_"
+_REMEDY: Final = "see wardbeat serve --help"
 
 
 class BedSettings(BaseModel):
@@ -126,9 +127,6 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
         raise ConfigError(what[0].lower() + what[1:], where=_origin(name, given, path), remedy=_REMEDY) from None
-
-
-_REMEDY: Final = "see wardbeat serve --help"
 
 
 def _read(config: Path | None) -> tuple[Path, dict[str, Any]]:

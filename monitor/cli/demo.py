@@ -33,7 +33,7 @@ def demo(
 
 
 async def _demo(beds: int, port: int, open_browser: bool) -> NoReturn:
-    from monitor.app import monitor, together
+    from monitor.app import monitor_ward, together
     from monitor.broker import IN_FLIGHT, Broker
     from monitor.child import Child
     from monitor.settings import load_settings
@@ -59,11 +59,11 @@ async def _demo(beds: int, port: int, open_browser: bool) -> NoReturn:
             settings = load_settings(
                 port=port, broker_host=broker.host, broker_port=broker.port, broker_in_flight=IN_FLIGHT
             )
-            async with Child("the simulated ward", simulate + options) as ward:
+            async with Child("the simulated ward", simulate + options) as simulators:
                 await together(
                     broker=broker.watch(),
-                    simulators=ward.watch(),
-                    monitor=monitor(settings, serving=serving, ready=ready),
+                    simulators=simulators.watch(),
+                    monitor=monitor_ward(settings, serving=serving, ready=ready),
                 )
 
 

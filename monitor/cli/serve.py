@@ -38,7 +38,7 @@ def serve(
 
     Every option can also be set by a variable (WARDBEAT_PORT, WARDBEAT_BROKER_HOST, ...) or in the TOML file.
     """
-    from monitor.app import monitor, run_until_stopped
+    from monitor.app import monitor_ward, run_until_stopped
     from monitor.settings import load_settings
 
     configure_logging(log_level)
@@ -52,7 +52,7 @@ def serve(
         model=model,
         model_sha256=model_sha256,
     )
-    run_until_stopped(monitor(settings))
+    run_until_stopped(monitor_ward(settings))
 
 
 def configure_logging(level: LogLevel) -> None:

@@ -15,7 +15,7 @@ from aiomqtt import Client
 from websockets.asyncio.client import connect
 
 from monitor.alarms import Acknowledge, Describe, SetLimits
-from monitor.app import Ticker, monitor, run_until_stopped, together
+from monitor.app import Ticker, monitor_ward, run_until_stopped, together
 from monitor.broker import IN_FLIGHT, Broker
 from monitor.events import Trigger
 from monitor.exceptions import ModelError, WardbeatError
@@ -244,7 +244,7 @@ async def monitored(broker, **options):
     """The app on an embedded broker; yields its address once it is ready."""
     settings = Settings(port=0, broker_host=broker.host, broker_port=broker.port, broker_in_flight=IN_FLIGHT)
     urls, ready = [], asyncio.Event()
-    app = monitor(settings, serving=urls.append, ready=ready.set, **{"make_ward": plain_ward, **options})
+    app = monitor_ward(settings, serving=urls.append, ready=ready.set, **{"make_ward": plain_ward, **options})
     async with running(app) as task:
         await asyncio.wait({task, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -345,7 +345,7 @@ async def test_not_ready_until_warm():
         return FakeWard()
 
     settings = Settings(port=0, broker_port=1)  # nobody listens there
-    async with running(monitor(settings, make_ward=slow, serving=urls.append, ready=ready.set)):
+    async with running(monitor_ward(settings, make_ward=slow, serving=urls.append, ready=ready.set)):
         await until(lambda: urls)
         assert await healthz(urls[0]) == b"503"
         warm.set()
