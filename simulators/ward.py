@@ -6,10 +6,10 @@ import itertools
 from pathlib import Path
 from typing import Final
 
-from monitor.records import Record, read_record
+from monitor.records import TOY, Record, read_record, toy_record
 from simulators.player import Bed
 from simulators.scenarios import SCENARIOS
-from simulators.sources import PACED, TOY, RecordSource, toy_record
+from simulators.sources import PACED, RecordSource
 
 WITHOUT_DATABASE: Final = (TOY, *SCENARIOS)
 """The one record that is always at hand, then every scenario."""

