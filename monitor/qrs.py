@@ -57,6 +57,8 @@ SIGNAL_RATE: Final = 0.10
 NOISE_RATE: Final = 0.20
 FLOOR: Final = 2.0
 """Energy root, mV/s."""
+LOWEST: Final = FLOOR / THRESHOLD
+"""The signal level sinks no deeper: the threshold is at FLOOR then, and some twenty beats bring it back."""
 DECAY: Final = 0.6 / FS
 DECAY_AFTER: Final = round(1.5 * FS)
 CANDIDATE_AGE: Final = round(3.0 * FS)
@@ -171,7 +173,7 @@ def _forget_until(state, at):  # type: ignore[no-untyped-def]
 
 @kernel
 def _learn(state, out, found):  # type: ignore[no-untyped-def]
-    """Set the levels from the candidates so far and judge those candidates."""
+    """Set the levels from the candidates so far and judge those whose signal `beats` still holds."""
     count = state["candidates"]
     ordered = np.sort(state["candidate_value"][:count])
     upper = ordered[count // 2 :]
@@ -182,6 +184,8 @@ def _learn(state, out, found):  # type: ignore[no-untyped-def]
     threshold = state["noise_level"] + THRESHOLD * (level - state["noise_level"])
     for i in range(count):
         at, value, slope = state["candidate_at"][i], state["candidate_value"][i], state["candidate_slope"][i]
+        if at <= state["time"] - CANDIDATE_AGE:
+            continue
         distance = at - state["last"]
         if value > threshold and distance >= REFRACTORY and not _is_t_wave(state, distance, slope):
             _accept(state, at, value, slope, SIGNAL_RATE, 1, out, found)
@@ -286,7 +290,7 @@ def step(state, samples, count, out):  # type: ignore[no-untyped-def]
             if state["candidates"] > 0 and since > SEARCH_BACK * _typical_interval(state):
                 found = _search_back(state, out, found)
             if since > DECAY_AFTER:
-                state["signal_level"] *= 1.0 - DECAY
+                state["signal_level"] = max(state["signal_level"] * (1.0 - DECAY), LOWEST)
         elif time >= LEARNING and state["candidates"] >= 3:
             found = _learn(state, out, found)
         state["time"] = time + 1
