@@ -18,6 +18,7 @@ from monitor.kernel import kernel
 STATE: Final = np.dtype(
     [
         ("leads", np.int64),
+        ("lost", np.int64),  # whether the first lead cannot be analysed
         ("align", align.STATE),
         ("filters", filters.STATE),
         ("quality", quality.STATE, (MAX_LEADS,)),
@@ -101,8 +102,8 @@ def _merge(state, row, detections, found, changes, changed, marks, count):  # ty
             mark["emitted"] = changes[j]["emitted"]
             mark["lead"] = changes[j]["lead"]
             mark["value"] = changes[j]["reason"]
-            if changes[j]["lead"] == 0 and changes[j]["reason"] != align.OK:
-                beats.forget_timing(state["beats"])
+            if changes[j]["lead"] == 0:
+                state["lost"] = 1 if changes[j]["reason"] != align.OK else 0
             j += 1
         else:
             mark = marks[count]
@@ -114,6 +115,8 @@ def _merge(state, row, detections, found, changes, changed, marks, count):  # ty
             mark["lead"] = 0
             mark["value"] = detections[i]["search_back"]
             i += 1
+        if state["lost"]:  # after a beat too: one from before the loss may be announced during it
+            beats.forget_timing(state["beats"])
         mark["row"] = row
         count += 1
     return count

@@ -14,7 +14,8 @@ when a condition begins or ends. Conditions, after the definitions of the Physio
 
 Asystole has two ways to be found: the interval between two beats, and a clock that runs out WAIT after the 4 s, so
 that a beat which arrived in time but is still on its way through the detector counts. Both give the same verdict.
-Where the first lead cannot be analysed, the clock stands still and no interval is measured across.
+Where the first lead cannot be analysed, the clock stands still and no interval is measured across: a beat from before
+the loss may be announced during it, so beats announced then count only if they turn out to lie after it.
 
 The heart rate is the mean of the last 8 intervals, of the last 4 when those are longer than 1.2 s.
 """
@@ -28,6 +29,7 @@ import numpy as np
 from monitor.align import OK
 from monitor.ecg import FS
 from monitor.kernel import kernel
+from monitor.quality import BACK
 
 CONDITIONS: Final = ("ASYSTOLE", "VTACH", "EXTREME_TACHY", "EXTREME_BRADY", "VRUN", "TACHY", "BRADY")
 ASYSTOLE, VTACH, EXTREME_TACHY, EXTREME_BRADY, VRUN, TACHY, BRADY = range(len(CONDITIONS))
@@ -78,13 +80,14 @@ RHYTHM: Final = -1
 
 _INTERVALS: Final = 16
 _BEATS: Final = 8
-_VENTRICULAR: Final = 64
+_VENTRICULAR: Final = 300  # a minute of the fastest that can be found
 
 STATE: Final = np.dtype(
     [
         ("low", np.float64),  # heart-rate limits, per minute
         ("high", np.float64),
         ("reason", np.int64),  # why the first lead cannot be analysed, or OK
+        ("usable", np.int64),  # first sample after the last loss of the first lead
         ("since", np.int64),  # from here on silence counts
         ("last_qrs", np.int64),
         ("has_qrs", np.int64),  # whether last_qrs can start an interval
@@ -191,12 +194,17 @@ def _on_quality(state, sample, reason):  # type: ignore[no-untyped-def]
         state["run"] = 0
         state["beat_count"] = 0
     elif state["reason"] != OK:
-        state["since"] = sample
+        state["usable"] = sample - BACK + 1
+        state["has_qrs"] = 1 if state["last_qrs"] >= state["usable"] else 0
+        state["since"] = state["last_qrs"] if state["has_qrs"] else sample
     state["reason"] = reason
 
 
 @kernel
 def _on_trigger(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
+    if state["reason"] != OK or r < state["usable"]:
+        state["last_qrs"] = r
+        return count
     interval = 0.0
     if state["has_qrs"]:
         interval = (r - state["last_qrs"]) / FS
@@ -244,6 +252,8 @@ def _is_periodic(state, period):  # type: ignore[no-untyped-def]
 
 @kernel
 def _on_beat(state, row, r, aami, emitted, out, count):  # type: ignore[no-untyped-def]
+    if state["reason"] != OK or r < state["usable"]:
+        return count
     state["beat_at"][state["beat_count"] % _BEATS] = r
     state["beat_class"][state["beat_count"] % _BEATS] = aami
     state["beat_count"] += 1
@@ -293,7 +303,7 @@ def step(states, items, ends, out):  # type: ignore[no-untyped-def]
         states: (beds,) STATE.
         items: (n,) ITEM, ordered by row, then emitted, then kind.
         ends: (k, 2) int64, rows that advanced, ascending, and the samples they have processed.
-        out: CHANGE records to fill; room for ``6 * n + 2 * k``.
+        out: CHANGE records to fill; room for ``8 * n + 2 * k``.
 
     Returns:
         How many changes there are.
