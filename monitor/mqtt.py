@@ -67,13 +67,6 @@ REFUSAL_LOG_EVERY: Final = 60.0
 MAX_META: Final = 4096
 """Bytes of a meta or status message."""
 
-_DISCONNECT_REASONS: Final = {
-    0x87: "not authorised",
-    0x8B: "the broker shuts down",
-    0x8D: "keep-alive timeout",
-    0x8E: "another client has connected with the same client id",
-}
-
 
 class Ingest:
     """Keeps the monitor subscribed to its broker, whatever happens to the connection.
@@ -127,10 +120,8 @@ class Ingest:
         """Stay connected until cancelled; what is unacknowledged then is for the next monitor."""
         try:
             while True:
-                version, started = self._version, time.monotonic()
+                version = self._version
                 why = await self._connect_and_stay()
-                if time.monotonic() - started > STEADY:
-                    self._backoff = BACKOFF_FIRST
                 if version != self._version:
                     log.info("the broker at %s:%d speaks no MQTT 5; trying 3.1.1", self._host, self._port)
                     continue
@@ -145,12 +136,18 @@ class Ingest:
     async def _connect_and_stay(self) -> str:
         """Connect, subscribe and receive; return why it ended."""
         connection = _Connection(self._client_id, self._inbox.capacity, self._on_subscribed, self._on_message)
+        started = time.monotonic()
         try:
-            return await connection.stay(self._host, self._port, self._version)
+            why = await connection.stay(self._host, self._port, self._version)
         finally:
             self.connected = False
             if connection.refused_version:
                 self._version = MQTTv311
+        if time.monotonic() - started > STEADY:
+            self._backoff = BACKOFF_FIRST
+        elif connection.stands:
+            why += f" at once; does another monitor use the client id {self._client_id!r}?"
+        return why
 
     def _on_subscribed(self) -> None:
         self.connected = True
@@ -237,7 +234,7 @@ class _Connection(Client):  # type: ignore[misc]  # gmqtt has no type informatio
         )
         self._subscribed = subscribed
         self._receive = receive
-        self._stands = False
+        self.stands = False  # the subscriptions were granted
         self._timer: asyncio.TimerHandle  # gives up on the broker, then subscribes again
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.on_connect = _Connection._on_connected
@@ -290,8 +287,8 @@ class _Connection(Client):  # type: ignore[misc]  # gmqtt has no type informatio
     def _on_granted(self, mid: int, granted: tuple[int, ...], properties: dict[str, Any]) -> None:
         if any(code >= 0x80 for code in granted):
             self._end(f"it refuses the subscription to {TOPIC_ROOT}/+/..., see its access control")
-        elif not self._stands:
-            self._stands = True
+        elif not self.stands:
+            self.stands = True
             self._timer.cancel()
             self._timer = asyncio.get_running_loop().call_later(SUBSCRIBE_AGAIN, self._subscribe, RETAINED)
             self._subscribed()
@@ -304,10 +301,7 @@ class _Connection(Client):  # type: ignore[misc]  # gmqtt has no type informatio
         return 0  # reason code of the acknowledgement: success
 
     def _on_disconnected(self, packet: Any, error: Exception | None = None) -> None:
-        if isinstance(packet, bytes) and packet:  # MQTT 5 says why
-            self._end(_DISCONNECT_REASONS.get(packet[0], f"it closed the connection with code {packet[0]:#x}"))
-        else:
-            self._end("connection lost")
+        self._end("connection lost")
 
 
 class _Seldom:
