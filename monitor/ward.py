@@ -513,7 +513,8 @@ class Ward:
             "position": bed.position,
         }
         text = json.dumps(head).encode()
-        return _MAGIC + _LAYOUT + len(text).to_bytes(4, "little") + text + self.state[bed.row].tobytes()
+        row: bytes = self.state[bed.row].tobytes()
+        return _MAGIC + _LAYOUT + len(text).to_bytes(4, "little") + text + row
 
     def restore(self, data: bytes, now: float = 0.0) -> str:
         """Put a bed back as it was; its stream goes on at the next sample. A bed of that name is replaced.

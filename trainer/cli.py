@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from trainer.evaluate import evaluate
+from trainer.train import train
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "train"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,7 @@ from monitor.ecg import AAMI_CLASSES, AAMI_OF_SYMBOL
 from monitor.events import Beat
 from monitor.records import read_annotations, read_record
 from monitor.replay import analyse
-from trainer.ec57 import flutter_intervals, match_beats
-
-TOLERANCE: Final = 0.150
-"""Seconds between a beat and the annotation that names it (EC57)."""
+from trainer.ec57 import WINDOW, flutter_intervals, match_beats
 
 
 @dataclass(slots=True, eq=False)
@@ -74,22 +70,22 @@ class _Collector:
         return np.full((len(windows), len(AAMI_CLASSES)), 1 / len(AAMI_CLASSES), np.float32)
 
 
-def segment(path: Path) -> Beats:
-    """The labelled beats of one record, from its first lead.
+def segment(path: Path, lead: int = 0) -> Beats:
+    """The labelled beats of one record, as the monitor finds them on one of its leads alone.
 
     Beats that no annotation confirms, and those within ventricular flutter, are left out.
 
     Raises:
         RecordError: the record or its reference annotations cannot be read.
     """
-    record = read_record(path)
+    record = read_record(path, [lead])
     annotations = read_annotations(path)
     collector = _Collector()
     events = [event for batch in analyse(record, collector) for event in batch]
     found = np.array([event.sample for event in events if isinstance(event, Beat)], np.int64)
     reference, symbols = annotations.beats()
     flutter = flutter_intervals(annotations.samples, annotations.symbols)
-    pairing = match_beats(reference, found, TOLERANCE * record.fs)
+    pairing = match_beats(reference, found, WINDOW * record.fs)
     keep, labels = [], []
     for i, j in zip(pairing.reference.tolist(), pairing.test.tolist(), strict=True):
         if not any(first <= found[j] <= last for first, last in flutter):
@@ -105,18 +101,8 @@ def segment(path: Path) -> Beats:
     )
 
 
-def load(database: Path, names: Sequence[str], progress: Callable[[str], None] = lambda name: None) -> Beats:
-    """The labelled beats of several records.
-
-    Args:
-        database: the folder.
-        names: records.
-        progress: called with each record's name when it is done.
-    """
-    parts = []
-    for name in names:
-        parts.append(segment(database / name))
-        progress(name)
+def join(parts: Sequence[Beats]) -> Beats:
+    """Several sets of beats as one."""
     return Beats(
         np.concatenate([part.windows for part in parts]),
         np.concatenate([part.features for part in parts]),
@@ -124,3 +110,19 @@ def load(database: Path, names: Sequence[str], progress: Callable[[str], None] =
         np.concatenate([part.records for part in parts]),
         np.concatenate([part.samples for part in parts]),
     )
+
+
+def load(database: Path, names: Sequence[str], lead: int = 0, progress: Callable[[], None] = lambda: None) -> Beats:
+    """The labelled beats of several records.
+
+    Args:
+        database: the folder.
+        names: records.
+        lead: number of the lead that is used alone.
+        progress: called when a record is done.
+    """
+    parts = []
+    for name in names:
+        parts.append(segment(database / name, lead))
+        progress()
+    return join(parts)

@@ -1,8 +1,10 @@
 """The network: a small 1-D CNN over the beat window, joined by the RR and shape features.
 
-window (channels, width) -> 3 x [Conv1D, BatchNorm, ReLU, MaxPool] -> flatten ┐
-features -> standardise ------------------------------------------------------┴-> Dropout, dense, ReLU, Dropout,
-                                                                                  dense -> softmax over classes
+    window -> 3 x [Conv1D, BatchNorm, ReLU, MaxPool] -> Dropout, dense ┐
+    features -> standardise -------------------------------------------┴-> 2 x [dense, ReLU, Dropout], dense -> softmax
+
+The window passes through a narrow embedding on purpose: a few hundred convolution outputs beside a couple of dozen
+features taught the network the training patients (see trainer/LOG.md).
 """
 
 from __future__ import annotations
@@ -21,16 +23,22 @@ class Architecture:
     """Sizes of the network.
 
     Attributes:
+        channels: window channels that the convolutions see, by name.
         widths: output channels of the three convolutions.
         kernels: their lengths, points.
-        hidden: units of the dense layer.
-        dropout: share of units dropped before each dense layer while training.
+        embedding: numbers that the window is reduced to.
+        hidden: units of each dense layer.
+        dropout: share of units dropped after each dense layer while training.
+        blindness: share of beats whose window is hidden while training, so that the features stand alone too.
     """
 
-    widths: tuple[int, int, int] = (16, 32, 32)
+    channels: tuple[str, ...] = ("difference",)
+    widths: tuple[int, int, int] = (16, 16, 16)
     kernels: tuple[int, int, int] = (7, 5, 5)
-    hidden: int = 64
-    dropout: float = 0.3
+    embedding: int = 8
+    hidden: int = 32
+    dropout: float = 0.2
+    blindness: float = 0.3
 
 
 class BeatNet(nn.Module):
@@ -46,19 +54,22 @@ class BeatNet(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        channels, width = len(CHANNELS), WIDTH
+        channels, width = len(architecture.channels), WIDTH
         for out, length in zip(architecture.widths, architecture.kernels, strict=True):
             layers += [nn.Conv1d(channels, out, length, padding=length // 2, bias=False)]
             layers += [nn.BatchNorm1d(out), nn.ReLU(), nn.MaxPool1d(2)]
             channels, width = out, width // 2
+        layers += [nn.Flatten(), nn.Dropout(0.5), nn.Linear(channels * width, architecture.embedding), nn.ReLU()]
         self.convolutions = nn.Sequential(*layers)
-        self.dense = nn.Sequential(
-            nn.Dropout(architecture.dropout),
-            nn.Linear(channels * width + len(FEATURES), architecture.hidden),
-            nn.ReLU(),
-            nn.Dropout(architecture.dropout),
-            nn.Linear(architecture.hidden, len(AAMI_CLASSES)),
-        )
+        dense: list[nn.Module] = []
+        width = architecture.embedding + len(FEATURES)
+        for _ in range(2):
+            dense += [nn.Linear(width, architecture.hidden), nn.ReLU(), nn.Dropout(architecture.dropout)]
+            width = architecture.hidden
+        self.dense = nn.Sequential(*dense, nn.Linear(width, len(AAMI_CLASSES)))
+        self.first = CHANNELS.index(architecture.channels[0])
+        self.last = CHANNELS.index(architecture.channels[-1]) + 1
+        self.blindness = architecture.blindness
         self.register_buffer("feature_mean", torch.zeros(len(FEATURES)))
         self.register_buffer("feature_scale", torch.ones(len(FEATURES)))
 
@@ -66,13 +77,16 @@ class BeatNet(nn.Module):
         """Logits.
 
         Args:
-            windows: (n, channels, width).
+            windows: (n, len(CHANNELS), width).
             features: (n, features).
 
         Returns:
             (n, classes).
         """
-        shape = self.convolutions(windows).flatten(1)
+        shape = self.convolutions(windows[:, self.first : self.last])
+        if self.training:
+            seen = torch.rand(shape.shape[0], 1, device=shape.device) >= self.blindness
+            shape = shape * seen / (1.0 - self.blindness)
         context = torch.clamp((features - self.feature_mean) / self.feature_scale, -5.0, 5.0)
         logits: Tensor = self.dense(torch.cat([shape, context], 1))
         return logits

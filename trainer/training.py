@@ -7,7 +7,7 @@ and the score that chooses is taken on the records left out. The test records ar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from monitor.ecg import AAMI_CLASSES
-from trainer.dataset import Beats
+from trainer.dataset import Beats, join
 from trainer.model import Architecture, BeatNet
 
 _N, _S, _V, _F, _Q = range(len(AAMI_CLASSES))
@@ -44,14 +44,22 @@ class Recipe:
 
     name: str
     architecture: Architecture = field(default_factory=Architecture)
-    epochs: int = 8
+    epochs: int = 4
     batch: int = 256
     rate: float = 3e-3
     decay: float = 1e-2
-    balance: float = 0.5
+    balance: float = 0.25
     noise: float = 0.03
     jitter: int = 2
     gain: float = 0.2
+
+    def with_epochs(self, epochs: int) -> Recipe:
+        """The same recipe, trained longer or shorter."""
+        return replace(self, epochs=epochs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the model card."""
+        return asdict(self)
 
 
 def class_weights(labels: NDArray[np.int64], balance: float) -> Tensor:
@@ -63,11 +71,12 @@ def class_weights(labels: NDArray[np.int64], balance: float) -> Tensor:
 
 
 def augment(windows: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Shift, scale and roughen a batch of windows, (n, channels, width)."""
+    """Shift, scale, turn over and roughen a batch of windows, (n, channels, width)."""
     n = len(windows)
     shift = int(torch.randint(-recipe.jitter, recipe.jitter + 1, (1,), generator=generator))
     moved = torch.roll(windows, shift, 2)
     gain = 1 + recipe.gain * (2 * torch.rand(n, 1, 1, generator=generator) - 1)
+    gain *= 1 - 2 * (torch.rand(n, 1, 1, generator=generator) < 0.5).float()  # a lead's sign is the electrodes' affair
     # The same noise on the beat and on its difference to the normal beat, as a noisy signal would have it.
     noise = recipe.noise * torch.randn(n, 1, windows.shape[2], generator=generator)
     return moved * gain + noise
@@ -180,13 +189,26 @@ def folds(records: Sequence[str], count: int = FOLDS, together: Sequence[str] = 
 
 
 def cross_validate(
-    beats: Beats, recipe: Recipe, seed: int, progress: Progress = lambda batches: None, count: int = FOLDS
+    beats: Beats,
+    extra: Beats,
+    recipe: Recipe,
+    seed: int,
+    progress: Progress = lambda batches: None,
+    count: int = FOLDS,
 ) -> Validation:
-    """Train once a fold and name the records left out."""
+    """Train once a fold and name the records left out.
+
+    Args:
+        beats: what is named, and learnt from in the other folds.
+        extra: learnt from only, where its record is not left out: other leads of the same records.
+        recipe, seed, progress: as for :func:`train`.
+        count: how many folds.
+    """
     predicted = np.empty(len(beats), np.int64)
     for number, left_out in enumerate(folds(np.unique(beats.records).tolist(), count)):
         held = np.isin(beats.records, left_out)
-        net = train(beats.take(~held), recipe, seed + number, progress)
+        learnt = join([beats.take(~held), extra.take(~np.isin(extra.records, left_out))])
+        net = train(learnt, recipe, seed + number, progress)
         predicted[held] = predict(net, beats.take(held))
     return Validation(
         recipe,
