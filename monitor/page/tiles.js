@@ -11,7 +11,7 @@ const LANE_HEIGHT = 84;
 const WIDE = 860;
 
 const RHYTHMS = /** @type {Record<string, string>} */ ({
-  N: "Sinus",
+  N: "", // nothing named is not "sinus": what the analysis cannot tell yet would be called so
   VT: "V tach",
   VFL: "V flutter",
   VFIB: "V fib",

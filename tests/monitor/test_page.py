@@ -122,7 +122,7 @@ class Source:
 
 
 def _view(bed: str) -> BedView:
-    return BedView(bed, "", True, ("II", "V1"), 7, 360.0, 0, 0, 72.4, "N", 3, 50.0, 120.0, (), 0.0)
+    return BedView(bed, "", True, ("II", "V1"), 7, 360.0, 0, 0, 72.4, "B", 3, 50.0, 120.0, (), 0.0)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -184,7 +184,7 @@ async def test_waves_move_and_numbers_show(page: Page, source: Source) -> None:
     await open_wall(page, source)
 
     await text_of(page, "[data-bed=bed-01] .rate", "72")
-    await text_of(page, "[data-bed=bed-01] .rhythm", "Sinus")
+    await text_of(page, "[data-bed=bed-01] .rhythm", "Bigeminy")
     await text_of(page, "[data-bed=bed-01] .pvc", "PVC 3/min")
     await until_pixels(page, INK, 200)
     before = await page.evaluate(COUNT_PIXELS, INK)
