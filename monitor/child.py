@@ -7,7 +7,9 @@ its children in order. What the child writes is kept for its last words only.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -95,14 +97,12 @@ class Child:
         """End the child and return when it is gone, :data:`GRACE` seconds and a moment later at most."""
         if self._process is None or self._reader is None:
             return
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(GRACE):
                 await self._process.wait()
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+            self._signal(signal.SIGKILL)
             await self._process.wait()
         finally:
             # A grandchild may hold the pipe open; nobody reads it from here on.
@@ -117,6 +117,13 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Not Process.send_signal: that collects the exit code of a child which has just died, and asyncio, which
+        # waits for it too, then knows only that it is gone.
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
     async def _read(self, output: asyncio.StreamReader) -> None:
         while not output.at_eof():

@@ -21,13 +21,15 @@ class Demo:
 
     def __init__(self, folder, *options):
         self.folder = folder
+        settings = [name for name in os.environ if name.startswith("WARDBEAT_") and name != "WARDBEAT_DATA"]
+        environment = {name: value for name, value in os.environ.items() if name not in settings}
         self.process = subprocess.Popen(
             [sys.executable, "-c", "from monitor.cli import main; main()", "demo", "--no-browser", *options],
             stdout=subprocess.PIPE,
             stderr=(folder / "stderr").open("w"),
             text=True,
             start_new_session=True,
-            env={**os.environ, "TMPDIR": str(folder), "NO_COLOR": "1"},
+            env={**environment, "TMPDIR": str(folder), "NO_COLOR": "1"},
         )
 
     @property
