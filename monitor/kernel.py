@@ -1,35 +1,58 @@
 """How kernels are compiled and where the result is kept.
 
-Numba's cache knows a function's own file but not the files of the functions it calls. The folder's name therefore
-holds a digest of every kernel module: a change to any of them starts a new cache. The folder is private to the user.
+Numba's cache knows a function's own file but not the files of the functions it calls, nor where its constants come
+from. The folder's name therefore holds a digest of every kernel module and of the libraries that compute their tables:
+a change to any of them starts a new cache. What lies in the folder is run as it is, so it must be the user's own.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numba
+import numpy as np
 import platformdirs
+import scipy
 from numba.core import config
 
-_MODULES: Final = ("ecg", "align", "filters", "quality", "qrs", "beats", "frontend", "rhythm")
+log = logging.getLogger(__name__)
+
+_MODULES: Final = ("kernel", "ecg", "align", "filters", "quality", "qrs", "beats", "frontend", "rhythm")
 
 
-def _cache_folder() -> Path:
-    digest = hashlib.sha256(numba.__version__.encode())
+def _cache_folder(sources: Path) -> Path:
+    """Where the kernels of the modules in `sources` are kept."""
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {scipy.__version__}".encode())
     for name in _MODULES:
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+        digest.update((sources / f"{name}.py").read_bytes())
     return Path(platformdirs.user_cache_dir("wardbeat")) / "kernels" / digest.hexdigest()[:16]
 
 
+def _prepare(folder: Path) -> bool:
+    """Make the folder if need be; tell whether this user can write to it and nobody else can."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        log.warning("kernels are compiled anew at each start: %s", error)
+        return False
+    if found.st_uid != os.getuid() or found.st_mode & 0o022 or not os.access(folder, os.W_OK):
+        log.warning("kernels are compiled anew at each start: %s is not this user's alone to write", folder)
+        return False
+    return True
+
+
+_cached = True
 if "NUMBA_CACHE_DIR" not in os.environ:
-    _folder = _cache_folder()
-    _folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config.CACHE_DIR = str(_folder)
+    _folder = _cache_folder(Path(__file__).parent)
+    _cached = _prepare(_folder)
+    if _cached:
+        config.CACHE_DIR = str(_folder)  # type: ignore[attr-defined]  # numba makes its settings while it is imported
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -37,4 +60,4 @@ def kernel(function: Callable[..., Any]) -> Any:
 
     No ``fastmath``: it would delete the NaN checks and let results depend on the machine.
     """
-    return numba.njit(cache=True)(function)
+    return numba.njit(cache=_cached)(function)
