@@ -85,11 +85,10 @@ def design(fs: float) -> tuple[NDArray[np.float64], int]:
     beta = 0.1102 * (_ATTENUATION - 8.7)
     cut = (stop + _PASS) / 2 / fs  # of the sinc, in cycles per input sample
     table = np.zeros((PHASES + 1, TAPS))
-    for phase in range(PHASES + 1):
-        distance = np.arange(-half + 1, half + 1) - phase / PHASES
-        window = np.i0(beta * np.sqrt(np.maximum(0.0, 1 - (distance / half) ** 2))) / np.i0(beta)
-        weights = np.sinc(2 * cut * distance) * window
-        table[phase, TAPS - 2 * half :] = weights / weights.sum()
+    distance = np.arange(-half + 1, half + 1) - np.arange(PHASES + 1)[:, None] / PHASES
+    window = np.i0(beta * np.sqrt(np.maximum(0.0, 1 - (distance / half) ** 2))) / np.i0(beta)
+    weights = np.sinc(2 * cut * distance) * window
+    table[:, TAPS - 2 * half :] = weights / weights.sum(1, keepdims=True)
     return table, half
 
 
