@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -66,12 +66,16 @@ def event_lines(file: str) -> Iterator[EventLines]:
     Raises:
         ConfigError: it cannot be written.
     """
-    with ExitStack() as stack:
-        try:
-            stream = sys.stdout if file == "-" else stack.enter_context(open(file, "w", encoding="utf-8"))
-        except OSError as error:
-            raise _cannot_be_written(file, error) from None
+    try:
+        stream = sys.stdout if file == "-" else open(file, "w", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise _cannot_be_written(file, error) from None
+    try:
         yield EventLines(stream, file)
+    finally:
+        if stream is not sys.stdout:
+            with suppress(OSError):  # closing tries once more to write what write() said could not be written
+                stream.close()
 
 
 def take_rhythm(told: list[Rhythm], rhythm: Rhythm) -> None:

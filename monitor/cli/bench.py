@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from monitor.cli.terminal import page, progress_console
 
 if TYPE_CHECKING:
     from monitor.benchmark import Result
     from monitor.classifier import Classifier
-
-PAGE_WIDTH: Final = 100
-"""Characters a line of output that no terminal shows."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,18 +50,17 @@ def ward(
     wall time of a call: medians over repetitions after a warm-up. MQTT,
     decoding and the page are not in it.
     """
-    from rich.console import Console
     from rich.progress import Progress
 
     from monitor.exceptions import ConfigError
 
-    errors = Console(stderr=True)
-    with errors.status("loading the model and the kernels"):
+    console = progress_console()
+    with console.status("loading the model and the kernels"):
         from monitor.benchmark import Plan, measure
 
         classifier = None if no_model else _classifier()
     # Drawn between repetitions only: a bar that a thread draws would be measured too.
-    with Progress(console=errors, transient=True, auto_refresh=False) as progress:
+    with Progress(console=console, transient=True, auto_refresh=False) as progress:
         task = progress.add_task("measuring", total=repetitions)
         progress.refresh()
 
@@ -91,11 +88,10 @@ def _classifier() -> Classifier:
 
 def _show(result: Result, named: str) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     plan = result.plan
-    console = Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False)
+    console = page()
     console.print(
         f"[bold]{plan.beds} beds[/] x {plan.leads} leads x {plan.seconds:g} s, {plan.chunk} samples a message, "
         f"beats named {named}; {plan.repetitions} repetitions"

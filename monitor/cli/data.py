@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -13,10 +12,8 @@ from typing import Annotated, Final
 
 import typer
 
+from monitor.cli.terminal import page, progress_console
 from monitor.exceptions import RecordError
-
-PAGE_WIDTH: Final = 120
-"""Characters a line of output that no terminal shows."""
 
 KNOWN: Final = {
     "mitdb": "MIT-BIH Arrhythmia: the detector's and the classifier's scores, training",
@@ -41,7 +38,6 @@ app = typer.Typer(
 def list_() -> None:
     """List databases, where each is looked for, and whether it is there."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -54,7 +50,7 @@ def list_() -> None:
         except RecordError:
             where = Text("not found", style="dim")
         table.add_row(name, where, what)
-    console = Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False)
+    console = page()
     console.print(table)
     root = os.environ.get(DATA_VARIABLE)
     places = (Path.cwd(), f"${DATA_VARIABLE}: {root or 'not set'}", cache_folder())
@@ -72,7 +68,6 @@ def get(
     https://physionet.org/content/NAME
     """
     import wfdb
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from monitor.records import cache_folder, check_record
@@ -85,7 +80,7 @@ def get(
         return
     draft = target.with_name(f"{name}.part")
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
+    with Progress(*columns, console=progress_console(), transient=True, redirect_stdout=False) as progress:
         task = progress.add_task(f"asking PhysioNet for {name}", total=None)
         with _from_physionet(name):
             records = wfdb.get_record_list(name)

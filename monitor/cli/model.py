@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from monitor.cli.terminal import page, progress_console
 from monitor.exceptions import ModelError
-
-PAGE_WIDTH: Final = 120
-"""Characters a line of output that no terminal shows."""
 
 _LARGEST_CARD: Final = 16 * 1024 * 1024
 """Bytes; a longer card is not read."""
@@ -37,7 +34,6 @@ def show(file: ModelFile = None) -> None:
     The card is read as data; nothing of the file is run, trusted or not.
     """
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -55,7 +51,7 @@ def show(file: ModelFile = None) -> None:
         table.add_row("pinned", "yes" if digest == pin.lower() else Text(f"NO, the pin is {pin}", style="red"))
     for name, text in _rows(card):
         table.add_row(Text(name), Text(text))
-    Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False).print(table)
+    page().print(table)
 
 
 @app.command()
@@ -64,14 +60,13 @@ def verify(
     sha256: Annotated[str | None, typer.Option(metavar="HEX", help="The digest that FILE must have.")] = None,
 ) -> None:
     """Load a model as the monitor does: digest, contract and golden vectors hold."""
-    from rich.console import Console
 
     if (file is None) != (sha256 is None):
         what = "its SHA-256 is not given" if sha256 is None else "a SHA-256 without a file"
         raise ModelError(
             what, where=str(file or "--sha256"), remedy="give both: wardbeat model verify FILE --sha256 HEX"
         )
-    with Console(stderr=True).status("loading the model"):
+    with progress_console().status("loading the model"):
         from monitor.classifier import Classifier
 
         classifier = Classifier(file, sha256)

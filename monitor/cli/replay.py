@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
-from rich.console import Console
 
+from monitor.cli.terminal import page, progress_console
 from monitor.exceptions import ConfigError, MessageError
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ LIVE_CHUNK: Final = 0.1
 
 PATIENCE: Final = 1.0
 """Seconds of work after which progress is shown."""
-
-PAGE_WIDTH: Final = 120
-"""Characters a line of output that no terminal shows."""
 
 _TAKEN: Final = ("atr", "dat", "hea")
 """What an annotator may not be called: these files are the record itself and its reference."""
@@ -108,7 +104,7 @@ def _replay(
         folder, annotator = target
         write_annotations(folder / f"{record.name}.{annotator}", annotations_of(kept), record.fs)
     if lines is None:
-        Console(width=None if sys.stdout.isatty() else PAGE_WIDTH).print(summary.tables())
+        page().print(summary.tables())
 
 
 def paced(
@@ -138,7 +134,7 @@ def _shown(batches: Iterable[T], total: int, name: str) -> Iterator[T]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    progress = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    progress = Progress(*columns, console=progress_console(), transient=True, redirect_stdout=False)
     task = progress.add_task(name, total=total)
     started = time.monotonic()
     try:
@@ -158,7 +154,7 @@ def _classifier(model: Path | None, sha256: str | None, no_model: bool) -> Class
         raise ConfigError("goes with --model", where="--model-sha256", remedy="the model that ships has its own pin")
     if no_model:
         return None
-    with Console(stderr=True).status("loading the model"):
+    with progress_console().status("loading the model"):
         from monitor.classifier import Classifier
 
         return Classifier(model, sha256)
