@@ -38,12 +38,12 @@ app = typer.Typer(
 def list_() -> None:
     """List databases, where each is looked for, and whether it is there."""
     from rich import box
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     from monitor.records import DATA_VARIABLE, cache_folder, find_database
 
-    table = Table("name", "where", "what it is", box=box.SIMPLE_HEAD)
+    table = Table("name", Column("where", overflow="fold"), "what it is", box=box.SIMPLE_HEAD)
     for name, what in KNOWN.items():
         try:
             where = Text(str(find_database(name).resolve()), style="green")
@@ -54,7 +54,7 @@ def list_() -> None:
     console.print(table)
     root = os.environ.get(DATA_VARIABLE)
     places = (Path.cwd(), f"${DATA_VARIABLE}: {root or 'not set'}", cache_folder())
-    console.print(Text("Looked for, in this order, in " + "; ".join(str(place) for place in places)))
+    console.print(f"Looked for, in this order, in {'; '.join(map(str, places))}", soft_wrap=True, markup=False)
 
 
 @app.command()
