@@ -56,7 +56,10 @@ def test_version():
         (("serve", "--config", "/no/such.toml"), "/no/such.toml: there is no such file"),
         (("serve", "--port", "70000"), "--port: input should be less than or equal to 65535"),
         (("serve", "--model", "x.pt"), "model and model_sha256 go together"),
-        (("serve", "--model", "/no/such.pt", "--model-sha256", "0" * 64), "/no/such.pt: cannot be read"),
+        (
+            ("serve", "--port", "0", "--model", "/no/such.pt", "--model-sha256", "0" * 64),
+            "/no/such.pt: cannot be read",
+        ),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_2(arguments, says):
