@@ -198,7 +198,7 @@ class Bedside:
         onset, stream = int(row["onset"]), int(row["stream"])
         value = None if np.isnan(row["value"]) else round(float(row["value"]), 1)
         limit = None if np.isnan(row["limit"]) else round(float(row["limit"]), 1)
-        text = code.text.format(value=_whole(value), limit=_whole(limit))
+        text = code.text.format(value=_beyond(value, limit), limit=_beyond(limit, None))
         return Alarm(
             self.bed,
             onset,
@@ -215,5 +215,11 @@ class Bedside:
         )
 
 
-def _whole(value: float | None) -> str:
-    return "---" if value is None else f"{value:.0f}"
+def _beyond(value: float | None, limit: float | None) -> str:
+    """A value in whole numbers that stays beyond its limit: 120.4 over 120 reads 121, not 120."""
+    if value is None:
+        return "---"
+    whole = round(value)
+    if limit is not None and whole == round(limit) and value != limit:
+        whole += 1 if value > limit else -1
+    return str(whole)
