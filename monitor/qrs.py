@@ -16,8 +16,8 @@ Departures from the paper, each with its reason. What all of them together score
 - T waves are told by slope up to 500 ms after a beat, with a second, smaller fraction beyond 333 ms: the paper stops
   at 360 ms, and long QT reaches further.
 - Learning costs no beats: candidates of the first two seconds are kept and judged when the levels are known.
-- A peak counts at most twice the running level, so that an artefact cannot raise the threshold beyond reach, and
-  without beats the level sinks.
+- A peak counts at most twice the running signal level, and as noise at most that level, so that an artefact cannot
+  raise the threshold beyond reach; without beats the level sinks.
 - No limit on irregular rhythm (the paper halves the thresholds then): search-back does that work.
 - A candidate below FLOOR is not counted at all: 0.15 mV is no QRS to a monitor (IEC 60601-2-27 tests for it).
 
@@ -191,7 +191,7 @@ def _learn(state, out, found):  # type: ignore[no-untyped-def]
             _accept(state, at, value, slope, SIGNAL_RATE, 1, out, found)
             found += 1
         else:
-            state["noise_level"] += NOISE_RATE * (value - state["noise_level"])
+            state["noise_level"] += NOISE_RATE * (min(value, state["signal_level"]) - state["noise_level"])
     state["candidates"] = 0
     return found
 
@@ -208,7 +208,7 @@ def _judge(state, at, value, slope, out, found):  # type: ignore[no-untyped-def]
         _accept(state, at, value, slope, SIGNAL_RATE, 0, out, found)
         state["candidates"] = 0
         return found + 1
-    state["noise_level"] = noise + NOISE_RATE * (value - noise)
+    state["noise_level"] = noise + NOISE_RATE * (min(value, state["signal_level"]) - noise)
     _remember(state, at, value, slope)
     return found
 

@@ -5,6 +5,7 @@ Each follows the same rules as its kernel and none of its code; constants are th
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from statistics import mean, median
@@ -137,7 +138,7 @@ class _Detector:
         self.signal += rate * (min(value, 2.0 * self.signal) - self.signal)
 
     def refuse(self, value: float) -> None:
-        self.noise += qrs.NOISE_RATE * (value - self.noise)
+        self.noise += qrs.NOISE_RATE * (min(value, self.signal) - self.noise)
 
     def learn(self, time: int) -> None:
         values = sorted(value for _, value, _ in self.waiting)
@@ -204,11 +205,15 @@ def detect(band: Samples) -> list[tuple[int, int, bool]]:
 # -- rhythm
 
 
+def _intervals(r_peaks: Sequence[int]) -> list[float]:
+    return [(b - a) / FS for a, b in itertools.pairwise(r_peaks)]
+
+
 def heart_rates(r_peaks: Sequence[int]) -> list[float]:
     """Heart rate after each beat, per minute; 0 where it is unknown."""
     rates = []
     for n in range(1, len(r_peaks) + 1):
-        rr = [(b - a) / FS for a, b in zip(r_peaks[: n - 1], r_peaks[1:n], strict=True)]
+        rr = _intervals(r_peaks[:n])
         if len(rr) < 4:
             rates.append(0.0)
         elif len(rr) < 8 or mean(rr[-4:]) > 1.2:
@@ -222,7 +227,7 @@ def rate_conditions(r_peaks: Sequence[int], low: float, high: float) -> list[set
     """The rate conditions that hold after each beat; no interval may be longer than 4 s."""
     holding = []
     for n, rate in enumerate(heart_rates(r_peaks), 1):
-        rr = [(b - a) / FS for a, b in zip(r_peaks[: n - 1], r_peaks[1:n], strict=True)]
+        rr = _intervals(r_peaks[:n])
         conditions = set()
         if len(rr) >= 16 and 60.0 / mean(rr[-16:]) > rhythm.EXTREME_TACHY_RATE:
             conditions.add("EXTREME_TACHY")
