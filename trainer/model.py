@@ -7,7 +7,7 @@ The window passes through a narrow embedding on purpose: a few hundred convoluti
 features taught the network the training patients (see trainer/LOG.md).
 """
 
-from __future__ import annotations
+# Annotations are evaluated here: TorchScript reads them.
 
 from dataclasses import dataclass
 

@@ -202,10 +202,11 @@ def cross_validate(
         beats: what is named, and learnt from in the other folds.
         extra: learnt from only, where its record is not left out: other leads of the same records.
         recipe, seed, progress: as for :func:`train`.
-        count: how many folds.
+        count: how many folds; fewer if there are fewer records.
     """
     predicted = np.empty(len(beats), np.int64)
-    for number, left_out in enumerate(folds(np.unique(beats.records).tolist(), count)):
+    records = np.unique(beats.records).tolist()
+    for number, left_out in enumerate(folds(records, min(count, len(records)))):
         held = np.isin(beats.records, left_out)
         learnt = join([beats.take(~held), extra.take(~np.isin(extra.records, left_out))])
         net = train(learnt, recipe, seed + number, progress)
