@@ -9,7 +9,6 @@ import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import signal as scipy_signal
 from streams import SIZES, cut, hostile_signals, listen, of, one_by_one, sinus, steady, story
 
@@ -175,7 +174,7 @@ def test_heart_rate_beyond_the_range_never_looks_harmless(rate, alarm, inside):
     assert not [shown for shown in rates if shown is not None and inside[0] < shown < inside[1]]
 
 
-@pytest.mark.xfail(strict=True, reason="0.15 mV of 60 ms is above the detector's floor, which 0.5 mV of 120 ms needs")
+@pytest.mark.xfail(strict=True, reason="the floor this asks for, 5 mV/s, costs low beats: DS1 Se 99.86 -> 99.77")
 @pytest.mark.parametrize("qrs_ms", [40, 60, 80, 100])
 def test_a_qrs_of_150_microvolt_is_none(qrs_ms):
     heart = Heart(qrs_mv=0.15, qrs_ms=qrs_ms, p_mv=0.0, t_mv=0.0)
