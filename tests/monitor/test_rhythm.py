@@ -1,0 +1,419 @@
+"""Conditions exact at their edges: first from beats given to the kernel, then from rendered signals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from streams import BED, cut, listen, of, sinus, steady
+
+from monitor import rhythm
+from monitor.alarms import SetLimits
+from monitor.align import LEAD_OFF, OK
+from monitor.ecg import AAMI_CLASSES, FS
+from monitor.events import Alarm, Beat, Rhythm
+from monitor.messages import Chunk
+from monitor.quality import BACK
+from monitor.rhythm import ITEM_BEAT, ITEM_QUALITY, ITEM_TRIGGER, WAIT
+from monitor.ward import Ward
+from simulators.noise import Baseline, Muscle
+from simulators.synthetic import render
+
+TO_TRIGGER = 90
+TO_BEAT = 147
+"""Samples from an R peak to its trigger and to its name."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A condition began or ended, or the rhythm has a new label."""
+
+    what: str
+    on: bool
+    sample: int
+    emitted: int
+    value: float = 0.0
+
+
+def beats_at(*seconds, symbol="N"):
+    """Trigger and named beat for R peaks at the given times."""
+    return [
+        item
+        for s in seconds
+        for item in (
+            (ITEM_TRIGGER, round(s * FS), round(s * FS) + TO_TRIGGER, 0),
+            (ITEM_BEAT, round(s * FS), round(s * FS) + TO_BEAT, AAMI_CLASSES.index(symbol)),
+        )
+    ]
+
+
+def lead(reason, seconds):
+    """The first lead is lost, or with OK back."""
+    at = round(seconds * FS)
+    return [(ITEM_QUALITY, at, at, reason)]
+
+
+def analyse(items, end=None, *, low=rhythm.LOW, high=rhythm.HIGH, cuts=()):
+    """What the kernel says up to `end` (s; by default when all items are known).
+
+    With `cuts` (s) it takes the items in several calls.
+    """
+    state = np.zeros(1, rhythm.STATE)
+    state["low"], state["high"] = low, high
+    rhythm.start(state[0])
+    items = np.array([(0, *item) for item in items], rhythm.ITEM)
+    items = items[np.lexsort((items["kind"], items["emitted"]))]
+    end = round(end * FS) if end is not None else items["emitted"][-1] + 1
+    said = []
+    first = 0
+    for until in [*sorted(round(c * FS) for c in cuts), end]:
+        chosen = items[(items["emitted"] >= first) & (items["emitted"] < until)]
+        changes = np.empty(8 * len(chosen) + 2, rhythm.CHANGE)
+        count = rhythm.step(state, chosen, np.array([[0, until]]), changes)
+        for _, code, on, sample, emitted, value, _ in changes[:count].tolist():
+            if code == rhythm.RHYTHM:
+                said.append(Said(rhythm.LABELS[on], True, sample, emitted))
+            else:
+                said.append(Said(rhythm.CONDITIONS[code], bool(on), sample, emitted, value))
+        first = until
+    return said
+
+
+def conditions(said):
+    """The conditions that began, in order."""
+    return [change.what for change in said if change.on and change.what in rhythm.CONDITIONS]
+
+
+def rr(rate):
+    return 60.0 / rate
+
+
+def times(start, *intervals):
+    """R peaks from the first on, s."""
+    return list(np.cumsum([start, *intervals]))
+
+
+# -- asystole
+
+
+SINUS = times(5.0, *[0.75] * 20)  # 5 s to 20 s
+
+
+@pytest.mark.parametrize(
+    ("pause", "alarms"), [(3.9, []), (4.0, []), (4.0 + 1 / FS, ["ASYSTOLE"]), (4.1, ["ASYSTOLE"]), (4.44, ["ASYSTOLE"])]
+)
+def test_a_pause_that_a_beat_ends(pause, alarms):
+    said = analyse(beats_at(*SINUS, 20 + pause, 20.75 + pause), low=15)
+    assert [name for name in conditions(said) if name != "EXTREME_BRADY"] == alarms
+
+
+def test_a_pause_that_no_beat_ends():
+    """The clock allows the detector its delay: a beat that came in time may still be on its way."""
+    deadline = 24 + WAIT
+    assert conditions(analyse(beats_at(*SINUS), deadline)) == []
+    (change,) = [c for c in analyse(beats_at(*SINUS), deadline + 1 / FS) if c.what == "ASYSTOLE"]
+    assert change == Said("ASYSTOLE", True, 20 * FS, round(deadline * FS), 4.0)
+
+
+def test_asystole_names_the_rhythm_and_ends_with_the_next_beat():
+    said = analyse(beats_at(*SINUS, 30.0, 30.75), 32)
+    assert [(c.what, c.on, c.sample) for c in said if c.emitted > 21 * FS] == [
+        ("ASYSTOLE", True, 20 * FS),
+        ("ASYS", True, 20 * FS),
+        ("ASYSTOLE", False, 30 * FS),
+        ("N", True, 30 * FS),
+    ]
+
+
+def test_the_pause_is_no_heart_rate():
+    """After 10 s of silence 80 per minute go on: no bradycardia out of the mean of 10 s and 0.75 s."""
+    said = analyse(beats_at(*SINUS, *times(30.0, *[0.75] * 10)))
+    assert conditions(said) == ["ASYSTOLE"]
+
+
+def test_silence_does_not_count_before_the_detector_has_settled():
+    assert conditions(analyse([], rhythm.SETTLE + WAIT)) == []
+    assert conditions(analyse([], rhythm.SETTLE + WAIT + 1 / FS)) == ["ASYSTOLE"]
+
+
+# -- rates
+
+
+@pytest.mark.parametrize(("beats", "samples", "alarms"), [(16, 154, 0), (17, 154, 1), (60, 155, 0)])
+def test_extreme_tachycardia_takes_17_beats_above_140(beats, samples, alarms):
+    """154 samples are 140.3 per minute, 155 are 139.4."""
+    said = analyse(beats_at(*times(5.0, *[samples / FS] * (beats - 1))), high=300)
+    assert conditions(said) == ["EXTREME_TACHY"] * alarms
+
+
+@pytest.mark.parametrize(("beats", "samples", "alarms"), [(4, 541, 0), (5, 541, 1), (20, 540, 0)])
+def test_extreme_bradycardia_takes_5_beats_below_40(beats, samples, alarms):
+    """540 samples are 40 per minute."""
+    said = analyse(beats_at(*times(6.0, *[samples / FS] * (beats - 1))), low=15)
+    assert conditions(said) == ["EXTREME_BRADY"] * alarms
+
+
+def test_the_limit_itself_is_allowed():
+    beats = beats_at(*times(5.0, *[1.0] * 30))  # 60 per minute exactly
+    assert conditions(analyse(beats, low=60, high=200)) == []
+    assert conditions(analyse(beats, low=20, high=60)) == []
+    assert conditions(analyse(beats, low=60.5, high=200)) == ["BRADY"]
+    assert conditions(analyse(beats, low=20, high=59.5)) == ["TACHY"]
+
+
+def test_the_extreme_alarm_takes_the_place_of_the_limits():
+    said = analyse(beats_at(*times(5.0, *[0.3] * 60)))
+    assert [(c.what, c.on) for c in said if c.what in rhythm.CONDITIONS] == [
+        ("TACHY", True),
+        ("EXTREME_TACHY", True),
+        ("TACHY", False),
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.floats(0.25, 3.9), max_size=60),
+    st.floats(30, 90),
+    st.floats(95, 200),
+    st.lists(st.floats(0, 100), max_size=4),
+)
+def test_rate_conditions_are_those_of_the_obvious_way(intervals, low, high, cuts):
+    """After every beat, at any cut."""
+    r_peaks = [round(t * FS) for t in times(4.0, *intervals)]
+    items = [item for item in beats_at(*[r / FS for r in r_peaks]) if item[0] == ITEM_TRIGGER]
+    said = analyse(items, low=low, high=high, cuts=[c for c in cuts if c * FS <= r_peaks[-1]])
+    holding, found = set(), []
+    for r in r_peaks:
+        for change in said:
+            if change.emitted == r + TO_TRIGGER and change.what in rhythm.CONDITIONS:
+                (holding.add if change.on else holding.discard)(change.what)
+        found.append(holding - {"ASYSTOLE"})
+    assert found == naive.rate_conditions(r_peaks, low, high)
+
+
+# -- ventricular runs
+
+
+def run_of(count, rate, *, start=20.0):
+    """Sinus rhythm, a run of ventricular beats, sinus rhythm."""
+    run = times(start, *[rr(rate)] * (count - 1))
+    before = times(5.0, *[0.75] * 19)
+    after = times(run[-1] + 1.0, *[0.75] * 5)
+    return [*beats_at(*before), *beats_at(*run, symbol="V"), *beats_at(*after)]
+
+
+@pytest.mark.parametrize(
+    ("count", "rate", "alarms"),
+    [
+        (2, 150, []),
+        (3, 150, ["VRUN"]),
+        (4, 150, ["VRUN"]),
+        (5, 150, ["VRUN", "VTACH"]),
+        (5, 101, ["VRUN", "VTACH"]),
+        (5, 100, ["VRUN"]),
+        (12, 90, ["VRUN"]),
+    ],
+)
+def test_ventricular_tachycardia_takes_5_beats_above_100(count, rate, alarms):
+    said = analyse(run_of(count, rate), high=300)
+    assert conditions(said) == alarms
+    begun = [change for change in said if change.what in alarms and change.on]
+    assert {change.sample for change in begun} <= {20 * FS}, "the onset is the run's first beat"
+
+
+def test_a_tachycardia_ends_with_another_kind_of_beat():
+    """One slower beat in it does not end it."""
+    run = times(20.0, *[0.4] * 6, 0.8, *[0.4] * 6)
+    items = [*beats_at(*times(5.0, *[0.75] * 19)), *beats_at(*run, symbol="V"), *beats_at(run[-1] + 1.0)]
+    changes = [(c.on, c.emitted) for c in analyse(items, high=300) if c.what == "VTACH"]
+    assert changes == [(True, round(21.6 * FS) + TO_BEAT), (False, round((run[-1] + 1.0) * FS) + TO_BEAT)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.3, 1.5), st.sampled_from("NSVVVVQ")), min_size=1, max_size=60))
+def test_runs_are_those_of_the_obvious_way(beats):
+    r_peaks = [round(t * FS) for t in times(4.0, *[interval for interval, _ in beats])][1:]
+    symbols = [symbol for _, symbol in beats]
+    items = [i for r, symbol in zip(r_peaks, symbols, strict=True) for i in beats_at(r / FS, symbol=symbol)]
+    said = analyse(items, low=15, high=300)
+    holding, found = set(), []
+    for r in r_peaks:
+        for change in said:
+            if change.emitted == r + TO_BEAT and change.what in ("VTACH", "VRUN"):
+                (holding.add if change.on else holding.discard)(change.what)
+        found.append(set(holding))
+    assert found == naive.run_conditions(list(zip(r_peaks, symbols, strict=True)))
+
+
+@pytest.mark.parametrize(("pattern", "label"), [("NV", "B"), ("NNV", "T"), ("N", "N"), ("NNNV", "N")])
+def test_bigeminy_and_trigeminy_are_named(pattern, label):
+    r_peaks = times(5.0, *[0.7] * 30)
+    items = [i for n, t in enumerate(r_peaks) for i in beats_at(t, symbol=pattern[n % len(pattern)])]
+    labels = [change.what for change in analyse(items) if change.what in rhythm.LABELS]
+    assert labels[-1] == label
+
+
+# -- the first lead lost
+
+
+def test_no_interval_is_measured_across_a_loss():
+    """The last beat before the loss is announced during it, and 10 s without a usable signal are no asystole."""
+    items = [*beats_at(*SINUS), *lead(LEAD_OFF, 20.1), *beats_at(*times(30.0, *[0.75] * 10)), *lead(OK, 29.9)]
+    assert conditions(analyse(items)) == []
+
+
+def test_beats_of_the_half_second_before_the_lead_is_back_count():
+    """Good samples from 29.5 s, back at 30: the beat at 29.8 starts the first interval."""
+    back = 29.5 + BACK / FS
+    items = [*beats_at(*SINUS), *lead(LEAD_OFF, 20.1), *lead(OK, back), *beats_at(*times(29.8, *[0.5] * 4))]
+    assert conditions(analyse(items, high=100)) == ["TACHY"]
+
+
+def test_a_beat_from_before_the_loss_found_late_starts_no_interval():
+    """Found by looking back, after the lead has returned."""
+    late = (ITEM_TRIGGER, round(20.75 * FS), round(22.5 * FS), 0)
+    items = [*beats_at(*SINUS), *lead(LEAD_OFF, 21.0), *lead(OK, 22.2), late, *beats_at(*times(25.0, *[0.75] * 10))]
+    assert conditions(analyse(items)) == []
+
+
+def test_asystole_counts_anew_from_where_the_lead_is_back():
+    items = [*beats_at(*SINUS), *lead(LEAD_OFF, 21.0), *lead(OK, 30.0)]
+    assert conditions(analyse(items, 34 + WAIT)) == []
+    (change,) = [c for c in analyse(items, 34 + WAIT + 1 / FS) if c.what == "ASYSTOLE"]
+    assert (change.sample, change.emitted) == (30 * FS, round((34 + WAIT) * FS))
+
+
+def test_a_ventricular_run_is_not_joined_across_a_loss():
+    items = [*beats_at(*times(5.0, *[0.75] * 20)), *beats_at(20.5, 20.9, symbol="V"), *lead(LEAD_OFF, 21.1)]
+    items += [*lead(OK, 22.0), *beats_at(22.1, 22.5, symbol="V"), *beats_at(23.4, 24.1)]
+    assert conditions(analyse(items, high=300)) == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0.25, 6.0), st.sampled_from("NNVQ")), min_size=1, max_size=40),
+    st.lists(st.floats(0, 100), max_size=6),
+    st.sets(st.integers(1, 90), max_size=6),
+)
+def test_calls_do_not_show(beats, cuts, losses):
+    """Items taken at once or in any number of calls: the same conditions, at the same samples."""
+    r_peaks = times(1.0, *[interval for interval, _ in beats])[1:]
+    items = [i for t, (_, symbol) in zip(r_peaks, beats, strict=True) for i in beats_at(t, symbol=symbol)]
+    items += [i for n, at in enumerate(sorted(losses)) for i in lead(OK if n % 2 else LEAD_OFF, at)]
+    end = max(100.0, r_peaks[-1] + 2)
+    assert analyse(items, end, cuts=cuts) == analyse(items, end)
+
+
+# -- end to end: rendered signals through a ward
+
+
+def alarm_events(signal, code, *, ward=None, fs=360.0, chunk=None):
+    """Events of one alarm that a signal causes."""
+    heard = listen([[c] for c in cut(signal, chunk or len(signal), fs=fs)], ward=ward)
+    return [event for event in of(heard.events, Alarm) if event.code == code]
+
+
+def limited(low, high):
+    """A ward whose bed has these limits from the start."""
+    ward = Ward(capacity=1)
+    ward.feed([Chunk(BED, 0, 0, 0, 360.0, np.zeros((1, 2), np.float32))])
+    ward.feed([], [SetLimits(BED, low, high)])
+    return ward
+
+
+@pytest.mark.parametrize("fs", [128.0, 250.0, 360.0, 1000.0])
+@pytest.mark.parametrize(("pause", "expected"), [(3.9, 0), (4.1, 1)])
+def test_a_pause_in_a_signal(fs, pause, expected):
+    beats = [*steady(80, 0.5, 15.0), *steady(80, 14.75 + pause, 30.0)]
+    events = alarm_events(render(beats, 30.0, fs=fs).signal, "ASYSTOLE", fs=fs)
+    assert len([event for event in events if event.state == "raised"]) == expected
+
+
+def asystole_delay(phase, *, fs=360.0):
+    """Seconds from the last QRS of 80 per minute to the asystole alarm, at one phase of everything else."""
+    rng = np.random.default_rng(phase)
+    start = 0.3 + 0.75 * rng.random()
+    beats = steady(80, start, 12.0 + 3 * rng.random())
+    noise = [Baseline(0.2, 0.3), Muscle(0.01)]
+    signal = render(beats, 20.0, fs=fs, disturbances=noise, seed=phase).signal
+    raised = [a for a in alarm_events(signal, "ASYSTOLE", fs=fs) if a.state == "raised"]
+    assert len(raised) == 1
+    return raised[0].emitted / fs - round(beats[-1][0] * fs) / fs
+
+
+def test_asystole_is_announced_4_to_5_s_after_the_last_qrs():
+    delays = [asystole_delay(phase) for phase in range(200)]
+    assert 4.0 < min(delays) <= max(delays) < 5.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fs", [250.0, 360.0])
+def test_asystole_at_a_thousand_phases(fs):
+    delays = [asystole_delay(phase, fs=fs) for phase in range(1000)]
+    assert 4.0 < min(delays) <= max(delays) < 5.0
+
+
+@pytest.mark.parametrize(
+    ("after", "low", "high", "code"), [(120, None, 100, "TACHY"), (40, 60, None, "BRADY")], ids=["80-120", "80-40"]
+)
+@pytest.mark.parametrize("fs", [250.0, 360.0])
+def test_a_step_of_the_heart_rate_past_its_limit_is_announced_within_6_s(fs, after, low, high, code):
+    """From 80 per minute, 100 phases; counted from the last beat of the old rate."""
+    delays = []
+    for phase in range(50 if fs == 360 else 20):
+        step = 15.0 + 0.75 * phase / 50
+        beats = [*steady(80, step % 0.75 + 0.75, step + 0.01), *steady(after, step + rr(after), step + 15)]
+        signal = render(beats, step + 12.0, fs=fs).signal
+        events = alarm_events(signal, code, ward=limited(low, high), fs=fs)
+        assert [event.state for event in events] == ["raised"]
+        delays.append(events[0].emitted / fs - step)
+    assert max(delays) <= 6.0
+
+
+class Scripted:
+    """Names beats as told, in their order."""
+
+    def __init__(self, symbols):
+        self.symbols = list(symbols)
+
+    def classify(self, windows, features):
+        named = [AAMI_CLASSES.index(self.symbols.pop(0)) for _ in windows]
+        return np.eye(len(AAMI_CLASSES), dtype=np.float32)[named]
+
+
+@pytest.mark.parametrize(("count", "alarms"), [(4, {"VRUN"}), (5, {"VRUN", "VTACH"})])
+def test_ventricular_beats_in_a_signal(count, alarms):
+    run = [(12.0 + 0.4 * i, "V") for i in range(count)]
+    beats = [*steady(80, 0.5, 11.6), *run, *steady(80, run[-1][0] + 1.0, 20.0)]
+    heard = listen([cut(render(beats, 21.0).signal, 4096)], classifier=Scripted(symbol for _, symbol in beats))
+    assert [beat.symbol for beat in of(heard.events, Beat)] == [symbol for _, symbol in beats]
+    raised = [alarm for alarm in of(heard.events, Alarm) if alarm.state == "raised"]
+    assert {alarm.code for alarm in raised} == alarms
+    assert all(abs(alarm.sample - 12 * FS) <= 3 for alarm in raised)
+    assert "VT" in [event.label for event in of(heard.events, Rhythm)]
+
+
+@pytest.mark.parametrize(("count", "expected"), [(16, 0), (17, 1)])
+def test_fast_beats_in_a_signal(count, expected):
+    fast = [(10.0 + rr(150) * i, "N") for i in range(count)]
+    beats = [*steady(60, 0.5, 9.4), *fast, *steady(60, fast[-1][0] + 1.0, fast[-1][0] + 5.0)]
+    events = alarm_events(render(beats, fast[-1][0] + 5).signal, "EXTREME_TACHY")
+    assert len([event for event in events if event.state == "raised"]) == expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(4, 0), (5, 1)])
+def test_slow_beats_in_a_signal(count, expected):
+    slow = [(10.0 + rr(38) * i, "N") for i in range(count)]
+    beats = [*steady(80, 0.5, 9.4), *slow, *steady(80, slow[-1][0] + 0.75, slow[-1][0] + 8.0)]
+    events = alarm_events(render(beats, slow[-1][0] + 8).signal, "EXTREME_BRADY", ward=limited(15, None))
+    assert len([event for event in events if event.state == "raised"]) == expected
+
+
+def test_a_sinus_rhythm_raises_nothing():
+    heard = listen([cut(sinus(120.0), 4096)])
+    assert of(heard.events, Alarm) == []
+    assert [event.label for event in of(heard.events, Rhythm)] == ["N"]
