@@ -45,11 +45,14 @@ RHYTHMS: Final = ("N", "VT", "B", "T", "ASYS")
 BED_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
 _ECG_LEADS: Final = (
-    "I II III AVR AVL AVF V V1 V2 V3 V4 V5 V6 MLI MLII MLIII MCL1 CM2 CM4 CM5 CC5 D3 D4 V1-V2 V2-V3 V4-V5",
+    "I II III AVR AVL AVF V V1 V2 V3 V4 V5 V6 MLI MLII MLIII MCL MCL1 CM2 CM4 CM5 CC5 D3 D4 V1-V2 V2-V3 V4-V5",
     "ML5 MV2 ECG ECG1 ECG2 MV ES AS AI",
 )
 ECG_LEAD_NAMES: Final = frozenset(name for names in _ECG_LEADS for name in names.split())
 """Names, in capitals, by which databases call an ECG lead."""
+
+_UNNAMED: Final = re.compile(r"RECORD .*, SIGNAL \d+")
+"""What WFDB headers say of a signal that nobody described; those of the database `vfdb` are ECG leads."""
 
 
 def is_ecg_lead(name: str, unit: str = "mV") -> bool:
@@ -57,11 +60,13 @@ def is_ecg_lead(name: str, unit: str = "mV") -> bool:
 
     >>> is_ecg_lead("MLII"), is_ecg_lead("PLETH", "NU"), is_ecg_lead("ABP", "mmHg")
     (True, False, False)
+    >>> is_ecg_lead("mod.V1"), is_ecg_lead("record 418, signal 0"), is_ecg_lead("noise1")
+    (True, True, False)
     """
     if unit.lower() not in ("mv", "uv", "v"):
         return False
-    name = name.upper().removeprefix("ECG ").removeprefix("LEAD ")
-    return name in ECG_LEAD_NAMES or name.startswith("ECG")
+    name = name.upper().removeprefix("ECG ").removeprefix("LEAD ").removeprefix("MOD.")
+    return name in ECG_LEAD_NAMES or name.startswith("ECG") or _UNNAMED.fullmatch(name) is not None
 
 
 def check_bed(bed: str) -> str:

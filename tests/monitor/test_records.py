@@ -126,6 +126,14 @@ def test_the_first_two_ecg_leads_are_taken_by_name_and_unit(tmp_path: Path) -> N
     assert read_record(path).leads == ("II", "aVR")
 
 
+@pytest.mark.parametrize(
+    "leads",
+    [("mod.V1", "MCL"), ("record 418, signal 0", "record 418, signal 1"), ("ECG1", "ECG Lead II"), ("avf", "D3")],
+)
+def test_what_databases_call_ecg_leads(tmp_path: Path, leads: tuple[str, str]) -> None:
+    assert read_record(write_record(tmp_path, "r", RAMP, leads=leads)).leads == leads
+
+
 def test_single_lead(tmp_path: Path) -> None:
     record = read_record(write_record(tmp_path, "r", RAMP[:, :1], leads=["ECG"]))
     assert (record.leads, record.signal.shape) == (("ECG",), (1000, 1))
