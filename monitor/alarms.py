@@ -52,6 +52,7 @@ class Code:
     latching: bool = False
 
 
+# The table is in the order of priority; the conditions of `rhythm` come first, in their order.
 CODES: Final = (
     Code("ASYSTOLE", HIGH, "ASYSTOLE", latching=True),
     Code("VTACH", HIGH, "VTACH {value}>{limit}"),
@@ -63,8 +64,8 @@ CODES: Final = (
     Code("NO_DATA", MEDIUM, "NO DATA", TECHNICAL),
     Code("LEAD_OFF", MEDIUM, "LEAD OFF", TECHNICAL),
     Code("CANNOT_ANALYSE", MEDIUM, "CANNOT ANALYSE: SATURATED", TECHNICAL),
-    Code("GAP", LOW, "SIGNAL MISSING", TECHNICAL),
     Code("CONFLICT", MEDIUM, "TWO DEVICES SEND AS THIS BED", TECHNICAL),
+    Code("GAP", LOW, "SIGNAL MISSING", TECHNICAL),
     Code("MODEL", LOW, "BEAT NAMES BY RULE ONLY", TECHNICAL),
 )
 INDEX: Final = {code.name: i for i, code in enumerate(CODES)}
