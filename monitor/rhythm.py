@@ -8,7 +8,7 @@ when a condition begins or ends. Conditions, after the definitions of the Physio
     EXTREME_TACHY  17 beats at more than 140 per minute: the mean of 16 intervals
     EXTREME_BRADY  5 beats at less than 40 per minute: the mean of 4 intervals
     VTACH          5 or more ventricular beats in a row at more than 100 per minute
-    VRUN           3 or 4 ventricular beats in a row
+    VRUN           3 or more ventricular beats in a row (not while VTACH stands)
     TACHY, BRADY   the heart rate is beyond the bed's limits (not while the extreme alarm stands)
     =============  ====================================================================================
 
@@ -272,12 +272,12 @@ def _on_beat(state, row, r, aami, emitted, out, count):  # type: ignore[no-untyp
         first = state["beat_at"][(state["beat_count"] - 1 - span) % _BEATS]
         rate = 60.0 * span * FS / max(r - first, 1)
     is_vt = 1 if run >= 5 and rate > VT_RATE else 0
-    is_run = 1 if run >= 3 and is_vt == 0 else 0
     onset = state["run_at"] if run else r
-    count = _set(state, row, VRUN, is_run, onset, emitted, float(run), 3.0, out, count)
     # A slower ventricular beat within the run does not end the tachycardia; one of another kind does.
     if is_vt or run == 0:
         count = _set(state, row, VTACH, is_vt, onset, emitted, rate, VT_RATE, out, count)
+    is_run = 1 if run >= 3 and state["active"][VTACH] == 0 else 0
+    count = _set(state, row, VRUN, is_run, onset, emitted, float(run), 3.0, out, count)
     label = _NORMAL
     at = r
     if state["active"][ASYSTOLE]:

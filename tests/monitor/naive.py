@@ -254,7 +254,7 @@ def run_conditions(beats: Sequence[tuple[int, str]]) -> list[set[str]]:
             r_peaks = [r for r, _ in beats[n - 5 : n]]
             fast = 60.0 * 4 * FS / (r_peaks[-1] - r_peaks[0]) > rhythm.VT_RATE
         tachycardia = fast or (tachycardia and run > 0)
-        holding.append(({"VTACH"} if tachycardia else set()) | ({"VRUN"} if run >= 3 and not fast else set()))
+        holding.append({"VTACH"} if tachycardia else {"VRUN"} if run >= 3 else set())
     return holding
 
 
