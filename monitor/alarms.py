@@ -197,8 +197,8 @@ class Bedside:
     def _event(self, code: Code, state: int, emitted: int, reason: str | None) -> Alarm:
         row = self.rows[INDEX[code.name]]
         onset, stream = int(row["onset"]), int(row["stream"])
-        value = None if np.isnan(row["value"]) else round(float(row["value"]), 1)
-        limit = None if np.isnan(row["limit"]) else round(float(row["limit"]), 1)
+        value = None if np.isnan(row["value"]) else float(row["value"])
+        limit = None if np.isnan(row["limit"]) else float(row["limit"])
         text = code.text.format(value=_beyond(value, limit), limit=_beyond(limit, None))
         return Alarm(
             self.bed,
@@ -209,8 +209,8 @@ class Bedside:
             kind=code.kind,
             state=_NAMES[state],
             id=f"{self.bed}:{stream:x}:{code.name}:{onset}",
-            value=value,
-            limit=limit,
+            value=None if value is None else round(value, 1),
+            limit=None if limit is None else round(limit, 1),
             text=f"{_STARS[code.priority]} {text}",
             reason=reason,
         )

@@ -79,6 +79,22 @@ def test_an_alarm_without_a_value_has_none(bedside):
     assert (event.value, event.limit, event.text, event.kind) == (None, None, "** LEAD OFF", "technical")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "limit", "text"),
+    [
+        ("TACHY", 120.4, 120.0, "** HR 121>120"),
+        ("TACHY", 120.04, 120.0, "** HR 121>120"),
+        ("TACHY", 121.6, 120.0, "** HR 122>120"),
+        ("BRADY", 49.97, 50.0, "** HR 49<50"),
+        ("EXTREME_BRADY", 20.0, 40.0, "*** EXTREME BRADY 20<40"),
+        ("ASYSTOLE", 4.0, 4.0, "*** ASYSTOLE"),
+    ],
+)
+def test_a_value_reads_beyond_its_limit(bedside, name, value, limit, text):
+    (event,) = bedside.apply(name, ONSET, 1, 2, value, limit)
+    assert event.text == text
+
+
 def test_later_events_of_an_alarm_keep_its_identity(bedside):
     """Whatever sample the end comes with, and whatever stream runs by then."""
     (raised,) = bedside.apply("VTACH", ONSET, 1000, 1200, 150.0, 100.0)
