@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def replay(
-    records: Annotated[list[str], typer.Argument(metavar="RECORD...", help="Paths of WFDB records, 100 to 1000 Hz.")],
+    records: Annotated[list[str], typer.Argument(metavar="RECORD", help="Paths of WFDB records, 100 to 1000 Hz.")],
     leads: Annotated[
         str, typer.Option(metavar="MLII,V1", help="Leads by name or number; the first two ECG leads if not given.")
     ] = "",
