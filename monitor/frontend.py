@@ -179,7 +179,7 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
                     changed = quality.step(state["quality"][lead], flags[lead], made, lead, changes, changed)
                 if changed > 1:
                     _sort_changes(changes, changed)
-                detected = qrs.step(state["qrs"], band, made, detections)
+                detected = qrs.step(state["qrs"], band, flags[0], made, detections)
                 mark_count = _merge(state, row, detections, detected, changes, changed, marks, mark_count)
                 while beats.pop(
                     state["beats"],

@@ -33,6 +33,7 @@ from typing import Final
 
 import numpy as np
 
+from monitor.align import OK
 from monitor.ecg import FS
 from monitor.kernel import kernel
 
@@ -239,12 +240,13 @@ def _search_back(state, out, found):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def step(state, samples, count, out):  # type: ignore[no-untyped-def]
+def step(state, samples, flags, count, out):  # type: ignore[no-untyped-def]
     """Look for beats in a block.
 
     Args:
         state: a STATE record.
         samples: (capacity,) float64, the detector band, mV at 360 Hz.
+        flags: (capacity,) int64, OK or a reason of `align`; where nothing is measured, silence means nothing.
         count: samples in the block.
         out: DETECTION records; at least ``count // REFRACTORY + 40``.
 
@@ -289,7 +291,7 @@ def step(state, samples, count, out):  # type: ignore[no-untyped-def]
             since = time - state["last"]
             if state["candidates"] > 0 and since > SEARCH_BACK * _typical_interval(state):
                 found = _search_back(state, out, found)
-            if since > DECAY_AFTER:
+            if since > DECAY_AFTER and flags[i] == OK:
                 state["signal_level"] = max(state["signal_level"] * (1.0 - DECAY), LOWEST)
         elif time >= LEARNING and state["candidates"] >= 3:
             found = _learn(state, out, found)

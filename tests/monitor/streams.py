@@ -94,22 +94,28 @@ class Heard:
 
 
 def listen(
-    feeds: Iterable[Sequence[Chunk]], *, bed: str = BED, ward: Ward | None = None, classifier: Names | None = None
+    feeds: Iterable[Sequence[Chunk]],
+    *,
+    bed: str = BED,
+    ward: Ward | None = None,
+    classifier: Names | None = None,
+    seconds_after: float = 0.0,
 ) -> Heard:
-    """Feed a ward, and keep what concerns one bed.
+    """Feed a ward, and keep what concerns one bed. The clock stands at 0.
 
     Args:
         feeds: the chunks of each call of ``feed``.
         bed: id of the bed.
         ward: where to feed; None: a new one with `classifier`.
+        seconds_after: what the clock shows in a last call, without chunks.
     """
     ward = ward or Ward(classifier, capacity=1)
     events: list[Event] = []
-    waves: list[Signal] = []
-    for chunks in feeds:
-        events += [event for event in ward.feed(chunks) if event.bed == bed]
-        waves += [wave.samples for wave in ward.waves() if wave.bed == bed]
-    return Heard(events, ward.snapshot(bed), np.concatenate(waves).tobytes())
+    waves: list[bytes] = []
+    for chunks, now in [*((chunks, 0.0) for chunks in feeds), ((), seconds_after)]:
+        events += [event for event in ward.feed(chunks, now=now) if event.bed == bed]
+        waves += [wave.samples.tobytes() for wave in ward.waves() if wave.bed == bed]
+    return Heard(events, ward.snapshot(bed), b"".join(waves))
 
 
 def one_by_one(chunks: Iterable[Chunk]) -> list[list[Chunk]]:
