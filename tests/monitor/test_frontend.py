@@ -1,0 +1,161 @@
+"""The front end as one call: segments of many beds in, marks, beats and waves out, in bounds and in order."""
+
+from __future__ import annotations
+
+import itertools
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from streams import SIZES, hostile_signals, sinus, steady
+
+from monitor import align, beats, frontend, quality
+from monitor.align import MISSING, OK
+from monitor.ecg import FS, MAX_LEADS
+from monitor.frontend import QUALITY, TRIGGER
+from simulators.synthetic import render
+
+
+class FrontEnd:
+    """The beds' states, and what a caller prepares for :func:`frontend.tick`."""
+
+    def __init__(self, *rates, leads=MAX_LEADS):
+        self.rates = rates
+        self.states = np.zeros(len(rates), frontend.STATE)
+        self.tables = np.stack([align.design(fs)[0] for fs in rates])
+        for row, fs in enumerate(rates):
+            frontend.start(self.states[row], leads, round(fs * 1000), align.design(fs)[1])
+
+    def tick(self, *runs):
+        """Take runs of ``(row, signal, missing samples before it)``; return marks, beats and waves of the runs."""
+        segments, first, wave = [], 0, 0
+        for row, signal, missing in runs:
+            segments.append((row, first, len(signal), missing, 0, row, wave, 0))
+            first += len(signal)
+            wave += int((len(signal) + missing) * FS / self.rates[row]) + 2
+        segments = np.array(segments, frontend.SEGMENT)
+        most = frontend.beat_capacity(wave, len(runs))
+        marks = np.zeros(frontend.capacity(wave, len(runs)), frontend.MARK)
+        found = np.zeros(most, beats.BEAT)
+        windows = np.zeros((most, len(beats.CHANNELS), beats.WIDTH), np.float32)
+        features = np.zeros((most, len(beats.FEATURES)), np.float32)
+        waves = np.zeros((wave, MAX_LEADS), np.float32)
+        samples = np.concatenate([signal for _, signal, _ in runs]).astype(np.float32)
+        mark_count, beat_count = frontend.tick(
+            self.states, segments, samples, self.tables, marks, found, windows, features, waves
+        )
+        assert mark_count <= len(marks)
+        assert beat_count <= len(found)
+        shown = [waves[s["wave"] : s["wave"] + s["made"]] for s in segments]
+        return marks[:mark_count], found[:beat_count], shown
+
+
+def joined(parts):
+    return np.concatenate(list(parts))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from((100.0, 250.0, 360.0, 1000.0)), st.data())
+def test_segments_and_blocks_do_not_show(fs, data):
+    signal = data.draw(hostile_signals(fs))
+    whole = FrontEnd(fs).tick((0, signal, 0))
+    cut, at, results = FrontEnd(fs), 0, []
+    for size in itertools.cycle(data.draw(SIZES)):
+        results.append(cut.tick((0, signal[at : at + size], 0)))
+        at += size
+        if at >= len(signal):
+            break
+    marks, found, waves = zip(*results, strict=True)
+    assert np.array_equal(joined(marks), whole[0])
+    assert np.array_equal(joined(found), whole[1])
+    assert joined(itertools.chain(*waves)).tobytes() == joined(whole[2]).tobytes()
+
+
+def test_each_bed_of_a_tick_gets_what_is_its_own():
+    signals = {0: sinus(20.0, 80.0), 1: sinus(20.0, 120.0, fs=250.0), 2: sinus(20.0, 50.0)}
+    rates = (360.0, 250.0, 360.0)
+    runs = [(row, part, 0) for row in (2, 0, 1) for part in np.array_split(signals[row], 3)]
+    marks, found, waves = FrontEnd(*rates).tick(*runs)
+    for row, signal in signals.items():
+        alone = FrontEnd(rates[row]).tick((0, signal, 0))
+        for mine, others in ((marks, alone[0]), (found, alone[1])):
+            names = [name for name in mine.dtype.names if name != "row"]
+            assert np.array_equal(mine[mine["row"] == row][names], others[names])
+        assert np.array_equal(
+            joined(wave for wave, run in zip(waves, runs, strict=True) if run[0] == row), joined(alone[2])
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(hostile_signals(), st.integers(0, 3000))
+def test_marks_and_beats_come_in_the_order_of_their_samples(signal, missing):
+    marks, found, _ = FrontEnd(360.0).tick((0, signal, 0), (0, sinus(3.0), missing))
+    assert np.all(np.diff(marks["emitted"]) >= 0)
+    assert np.all(np.diff(found["emitted"]) >= 0)
+    assert np.all(np.diff(found["sample"]) > 0)
+    assert np.all(marks["sample"] <= marks["emitted"])
+    ties = marks[np.isin(marks["emitted"], marks["emitted"][marks["kind"] == QUALITY])]
+    for _, tied in itertools.groupby(ties.tolist(), key=lambda mark: mark[3]):
+        kinds = [mark[1] for mark in tied]
+        assert kinds == sorted(kinds), "a change of quality comes before a beat that is known with it"
+
+
+@pytest.mark.parametrize("fs", [100.0, 360.0, 1000.0])
+def test_no_signal_fills_more_than_its_room(fs):
+    """Beats as close as can be, and leads lost and back as often as can be; room is counted, not checked."""
+    beating = render(steady(299, 0.1, 60.0), 60.0, fs=fs).signal
+    bad = round((quality.LOST + 1) / FS * fs)
+    good = round((quality.BACK + 1) / FS * fs)
+    flicker = beating.copy()
+    at = np.arange(len(flicker)) % (bad + good)
+    flicker[at < bad] = np.nan
+    for signal in (beating, flicker):
+        for size in (round(fs * 60), 100, 7):
+            front = FrontEnd(fs)
+            for first in range(0, len(signal), size):
+                front.tick((0, signal[first : first + size], 0))
+
+
+def test_missing_samples_are_analysed_as_such():
+    front = FrontEnd(360.0)
+    front.tick((0, sinus(5.0), 0))
+    marks, _, (wave,) = front.tick((0, sinus(1.0), 720))
+    changes = marks[(marks["kind"] == QUALITY) & (marks["lead"] == 0)]
+    lost, back = 5 * FS + quality.LOST - 1, 7 * FS + quality.BACK - 1
+    assert naive.as_tuples(changes, "emitted", "value") == [(lost, MISSING), (back, OK)]
+    assert len(wave) == 720 + FS
+    assert np.isnan(wave[:720]).all()
+    assert np.isfinite(wave[720:]).all()
+
+
+def test_both_leads_are_marked_in_the_order_of_samples_then_of_leads():
+    signal = sinus(5.0)
+    signal[720:1000, 1] = np.nan
+    signal[725:1000, 0] = np.nan
+    marks, _, _ = FrontEnd(360.0).tick((0, signal, 0))
+    changes = naive.as_tuples(marks[marks["kind"] == QUALITY], "emitted", "lead", "value")
+    lost, back = quality.LOST - 1, 1000 + quality.BACK - 1
+    assert changes == [(720 + lost, 1, MISSING), (725 + lost, 0, MISSING), (back, 0, OK), (back, 1, OK)]
+
+
+def test_an_interval_across_a_loss_is_not_measured():
+    """The beat at 9.5 s is announced within the loss that begins at 9.55 s: no interval ends or begins with it."""
+    signal = render([*steady(60, 0.5, 9.6), *steady(60, 14.0, 20.0)], 20.0).signal
+    signal[round(9.55 * FS) : round(13.0 * FS)] = np.nan
+    front = FrontEnd(360.0)
+    marks, _, _ = front.tick((0, signal, 0))
+    assert np.count_nonzero(marks["kind"] == TRIGGER) == 10 + 6
+    state = front.states[0]["beats"]
+    assert state["interval_count"] == 8 + 5
+    assert np.allclose(state["intervals"][:13], 1.0, atol=0.02)
+
+
+@pytest.mark.parametrize("leads", [1, 2])
+def test_the_first_lead_is_the_one_that_is_listened_to(leads):
+    signal = np.zeros((10 * FS, 2), np.float32)
+    signal[:, 0] = sinus(10.0)[:, 0]
+    signal[:, 1] = sinus(10.0, 200.0)[:, 0]
+    marks, _, _ = FrontEnd(360.0, leads=leads).tick((0, signal, 0))
+    assert np.count_nonzero(marks["kind"] == TRIGGER) == 13
