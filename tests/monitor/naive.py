@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from statistics import mean, median
+from statistics import mean, median, pstdev
 from typing import Any
 
 import numpy as np
@@ -306,3 +306,36 @@ class AlarmModel:
 def as_tuples(records: NDArray[Any], *fields: str) -> list[tuple[Any, ...]]:
     """The chosen fields of a structured array, row by row, as Python values."""
     return list(zip(*(records[field].tolist() for field in fields), strict=True))
+
+
+# -- beats
+
+
+def rr_context(r_peaks: Sequence[int], n: int) -> list[float]:
+    """The features of beat `n` that its timing gives: logs of ratios, and the irregularity of the last eight."""
+    before = _intervals(r_peaks[:n])  # intervals known before this beat came
+    interval = (r_peaks[n] - r_peaks[n - 1]) / FS if n else 0.0
+    mean8 = mean(before[-8:]) if before else 0.0
+
+    def ratio(value: float, over: float) -> float:
+        return min(max(math.log(value / over), -3.0), 3.0) if value > 0 and over > 0 else 0.0
+
+    return [
+        ratio(interval, mean8),
+        ratio(interval, mean(before[-40:]) if before else 0.0),
+        ratio(interval, mean(before[-120:]) if before else 0.0),
+        ratio(before[-1], mean8) if before else 0.0,
+        ratio(before[-2], mean8) if len(before) > 1 else 0.0,
+        pstdev(before[-8:]) / mean8 if len(before) > 1 else 0.0,
+    ]
+
+
+def best_fit(shape: Samples, window: Samples, reach: int, low: int, high: int) -> tuple[float, int]:
+    """The largest correlation of a window's points ``low .. high`` with a shape shifted by up to `reach`."""
+    fits = []
+    for shift in range(-reach, reach + 1):
+        part, other = window[low:high], shape[low - shift : high - shift]
+        flat = np.ptp(part) == 0.0 or np.ptp(other) == 0.0
+        fits.append((0.0 if flat else float(np.corrcoef(part, other)[0, 1]), -shift))
+    best, shift = max(fits)
+    return best, -shift

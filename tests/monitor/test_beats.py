@@ -1,0 +1,245 @@
+"""What the classifier sees of a beat: where R is, its window, its timing, and the patient's own normal beat."""
+
+from __future__ import annotations
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from streams import cut, of, steady
+
+from monitor import beats
+from monitor.beats import AFTER, BEFORE, CHANNELS, FEATURES, RULE_CLASSES, STRIDE, WIDTH
+from monitor.ecg import AAMI_CLASSES, FS
+from monitor.events import Beat, Trigger
+from monitor.filters import DISPLAY_DELAY
+from monitor.ward import Ward
+from simulators.morphology import Heart
+from simulators.noise import Muscle
+from simulators.rhythms import Beat as Rendered
+from simulators.synthetic import render
+
+R = BEFORE // STRIDE
+"""The point of R in a window."""
+
+
+class Seen:
+    """What a network is given for a signal.
+
+    Attributes:
+        windows, features: one row a beat.
+        beats, triggers: the events.
+        display: (n,) the first lead's display signal.
+    """
+
+    def __init__(self, signal, fs=360.0):
+        windows, features, display, events = [], [], [], []
+
+        class Names:
+            def classify(self, w, f):
+                windows.append(w.copy())
+                features.append(f.copy())
+                return np.eye(len(AAMI_CLASSES), dtype=np.float32)[np.zeros(len(w), np.int64)]
+
+        ward = Ward(Names(), capacity=1)
+        for chunk in cut(signal, 1000, fs=fs):
+            events += ward.feed([chunk])
+            display += [wave.samples[:, 0] for wave in ward.waves()]
+        self.windows, self.features = np.concatenate(windows), np.concatenate(features)
+        self.display = np.concatenate(display)
+        self.beats, self.triggers = of(events, Beat), of(events, Trigger)
+
+    def feature(self, name):
+        return self.features[:, FEATURES.index(name)]
+
+    @property
+    def rules(self):
+        """The kernel's own label of each beat."""
+        columns = [FEATURES.index(f"rule_{name.lower()}") for name in RULE_CLASSES]
+        assert np.all(self.features[:, columns].sum(1) == 1)
+        return "".join(RULE_CLASSES[i] for i in self.features[:, columns].argmax(1))
+
+
+def drawn(rhythm, **heart):
+    seconds = max(beat.time if isinstance(beat, Rendered) else beat[0] for beat in rhythm) + 1
+    return render(rhythm, seconds, heart=Heart(**heart))
+
+
+# -- where R is
+
+
+@pytest.mark.parametrize("qrs_ms", [60, 80, 100, 120])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("qrs_mv", [0.5, 1.0, 3.0])
+def test_r_is_the_largest_deflection(qrs_ms, sign, qrs_mv):
+    """Within 8 ms, upright or upside down; 6 ms are the display filter's delay, which is known to a sample or two."""
+    strip = drawn(steady(75, 0.5, 20.0), qrs_ms=qrs_ms, qrs_mv=qrs_mv)
+    found = np.array([beat.sample for beat in Seen(sign * strip.signal).beats])
+    assert np.abs(found - strip.r_peaks[: len(found)]).max() <= 3
+
+
+def test_r_of_a_ventricular_beat_upside_down():
+    """A deflection against the usual polarity counts, if it is half as large again."""
+    rhythm = [Rendered(t, "N") for t, _ in steady(75, 0.5, 12.0)]
+    rhythm[10] = Rendered(rhythm[10].time - 0.25, "V", shape=1)
+    strip = drawn(rhythm)
+    found = Seen(strip.signal).beats
+    assert abs(found[10].sample - strip.r_peaks[10]) <= 5
+
+
+def test_r_of_a_biphasic_beat_keeps_its_side():
+    """S grows from 0.9 to 1.2 of R and back, as with breathing: R does not jump to it."""
+    strip = drawn(steady(75, 0.5, 40.0), p_mv=0.0, t_mv=0.0, qrs_ms=60)
+    signal = strip.signal.copy()
+    for n, r in enumerate(strip.r_peaks):
+        depth = 1.0 - 0.2 * np.cos(2 * np.pi * n / 8)
+        k = np.arange(40)
+        signal[r : r + 40, 0] -= (1.1 * depth * np.exp(-0.5 * ((k - 18) / 4.0) ** 2)).astype(np.float32)
+    found = np.array([beat.sample for beat in Seen(signal).beats])
+    assert np.abs(found - strip.r_peaks[: len(found)]).max() <= 3
+
+
+# -- windows
+
+
+def test_the_window_is_the_display_signal_around_r():
+    """Every second sample from 300 ms before R to 400 ms after, without its mean, over the normal amplitude."""
+    seen = Seen(drawn(steady(75, 0.5, 20.0)).signal)
+    for row, beat in enumerate(seen.beats[1:], 1):
+        first = beat.sample + DISPLAY_DELAY - BEFORE
+        raw = seen.display[first : first + BEFORE + AFTER : STRIDE].astype(np.float64)
+        raw -= raw.mean()
+        window = seen.windows[row, CHANNELS.index("beat")]
+        assert window.shape == (WIDTH,)
+        scale = np.abs(raw).max() / np.abs(window).max()
+        assert np.allclose(window * scale, raw, atol=1e-5)
+        assert scale == pytest.approx(np.abs(raw).max(), rel=0.05), "every beat is a normal one"
+
+
+def test_a_normal_beat_differs_little_from_the_normal_beat():
+    seen = Seen(drawn([*steady(75, 0.5, 20.0), (20.2, "V"), *steady(75, 21.3, 25.0)]).signal)
+    difference = np.abs(seen.windows[:, CHANNELS.index("difference")]).max(1)
+    ventricular = seen.rules.index("V")
+    assert seen.rules.count("V") == 1
+    assert np.all(difference[:3] == 0.0), "nothing to compare with yet"
+    assert difference[ventricular] > 0.5
+    assert np.delete(difference, ventricular)[4:].max() < 0.2
+
+
+def test_size_does_not_show_in_the_window_and_polarity_does():
+    rhythm = [*steady(75, 0.5, 20.0), (20.2, "V"), *steady(75, 21.3, 25.0)]
+    signal = drawn(rhythm).signal
+    one, double, down = Seen(signal), Seen(2 * signal), Seen(-signal)
+    assert np.allclose(one.windows, double.windows, atol=1e-4)
+    assert np.allclose(one.windows[4:], -down.windows[4:], atol=0.02)
+    assert one.rules == double.rules == down.rules
+
+
+def test_a_beat_is_known_408_ms_after_r():
+    """The last sample of the window; later only if the detector was."""
+    seen = Seen(drawn(steady(75, 0.5, 20.0)).signal)
+    known = {beat.sample: trigger.emitted for beat, trigger in zip(seen.beats, seen.triggers, strict=False)}
+    for beat in seen.beats:
+        assert beat.emitted == max(beat.sample + DISPLAY_DELAY + AFTER - 1, known[beat.sample])
+
+
+# -- timing
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0.5, 1.4), min_size=5, max_size=140))
+def test_timing_is_that_of_the_obvious_way(intervals):
+    """Ratios to the means of the last 8, 40 and 120 intervals, of the triggers as they were placed."""
+    times = np.cumsum([0.5, *intervals])
+    seen = Seen(drawn([(float(t), "N") for t in times]).signal)
+    r_peaks = [trigger.sample for trigger in seen.triggers]
+    for n in range(len(seen.beats)):
+        assert np.allclose(seen.features[n, : beats.CONTEXT], naive.rr_context(r_peaks, n), atol=1e-6)
+
+
+def test_an_early_beat_shows_in_its_timing():
+    seen = Seen(drawn([*steady(60, 0.5, 20.0), (20.1, "S"), *steady(60, 21.1, 25.0)]).signal)
+    early = seen.rules.index("S")
+    assert seen.rules.count("S") == 1
+    assert seen.feature("rr_to_mean8")[early] == pytest.approx(np.log(0.6), abs=0.02)
+    assert seen.feature("previous_rr_to_mean8")[early + 1] < -0.4, "the beat after it knows"
+
+
+# -- the patient's own normal beat, and the kernel's label
+
+
+def labels(strip):
+    """Rule labels by rendered symbol, of the beats after the tenth."""
+    seen = Seen(strip.signal)
+    assert len(seen.beats) >= len(strip.r_peaks) - 1
+    found = {beat.sample: rule for beat, rule in zip(seen.beats, seen.rules, strict=True)}
+    named: dict[str, list[str]] = {}
+    for r, symbol in list(zip(strip.r_peaks.tolist(), strip.symbols, strict=True))[10:]:
+        nearest = min(found, key=lambda sample: abs(sample - r))
+        if abs(nearest - r) <= 54:
+            named.setdefault(symbol, []).append(found[nearest])
+    return named
+
+
+@pytest.mark.parametrize("shape", [0, 1])
+@pytest.mark.parametrize("pattern", ["NNNNNNV", "NNV", "NV"])
+def test_ventricular_beats_are_told_by_their_shape(pattern, shape):
+    """In bigeminy too: the narrow, timely cluster stays the normal one."""
+    rhythm, t = [Rendered(0.5 + 0.8 * n, "N") for n in range(8)], 6.1
+    for n in range(120):
+        symbol = pattern[n % len(pattern)]
+        t += 0.5 if symbol == "V" else 1.0 if pattern[n % len(pattern) - 1] == "V" else 0.8
+        rhythm.append(Rendered(t, symbol, shape=shape))
+    named = labels(drawn(rhythm))
+    assert set(named["V"]) == {"V"}
+    assert set(named["N"]) == {"N"}
+
+
+def test_noise_makes_no_ventricular_beats():
+    strip = render(steady(75, 0.5, 60.0), 61.0, disturbances=[Muscle(0.05)], seed=3)
+    assert set(labels(strip)["N"]) == {"N"}
+
+
+def test_the_normal_beat_follows_a_lasting_change():
+    """A bundle branch block comes and stays: after a while it is this patient's normal beat."""
+    rhythm = [*steady(75, 0.5, 30.0), *steady(75, 30.5, 300.0, "V")]
+    seen = Seen(drawn(rhythm).signal)
+    assert set(seen.rules[45:60]) == {"V"}
+    assert set(seen.rules[-20:]) == {"N"}
+
+
+def test_experience_grows_to_one():
+    experience = Seen(drawn(steady(75, 0.5, 40.0)).signal).feature("experience")
+    assert np.allclose(experience[:33], np.arange(33) / 32)
+    assert np.all(experience[32:] == 1.0)
+
+
+# -- arithmetic
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([(3, 14, 14), (3, 32, 45), (14, 32, 45)]), st.integers(-3, 3))
+def test_fit_is_the_best_correlation_over_shifts(seed, reach, moved):
+    reach, before, after = reach
+    rng = np.random.default_rng(seed)
+    shape = np.convolve(rng.normal(size=WIDTH + 20), np.hanning(9), "same")
+    window = shape[10 - moved : 10 - moved + WIDTH] + 0.1 * rng.normal(size=WIDTH)
+    shape = shape[10 : 10 + WIDTH].copy()
+    likeness, shift = beats._fit(shape, window, reach, before, after)
+    expected, at = naive.best_fit(shape, window, reach, R - before, R + after)
+    assert likeness == pytest.approx(expected, abs=1e-9)
+    assert shift == at
+
+
+def test_a_flat_line_fits_nothing():
+    assert beats._fit(np.zeros(WIDTH), np.ones(WIDTH), 3, 14, 14)[0] == 0.0
+
+
+def test_names_and_numbers_of_features_agree():
+    assert len(FEATURES) == len(set(FEATURES))
+    assert WIDTH * STRIDE == BEFORE + AFTER == round(0.7 * FS)
+    seen = Seen(drawn(steady(75, 0.5, 10.0)).signal)
+    assert seen.features.shape[1] == len(FEATURES)
+    assert seen.windows.shape[1:] == (len(CHANNELS), WIDTH)
+    assert np.isfinite(seen.features).all()
