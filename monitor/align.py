@@ -34,6 +34,12 @@ REORDER_WINDOW: Final = 8
 REORDER_PATIENCE: Final = 1.0
 """Seconds after which a missing message is taken as lost even if nothing follows."""
 
+FORMERS: Final = 8
+"""Streams of the past that are remembered, to tell a second device from a restart."""
+
+BEGAN_ANEW: Final = 2.0
+"""Seconds of nothing but samples already known, in order, after which the device is taken to have begun anew."""
+
 MAX_FILL: Final = 60
 """Seconds; a longer gap restarts the detector instead of being filled."""
 
@@ -129,7 +135,7 @@ def step(state, samples, first, count, missing, lead_off, leads, table, out, fla
             if missing:
                 flag = MISSING
             else:
-                value = float(samples[i, lead])
+                value = np.float64(samples[i, lead])
                 if (lead_off >> lead) & 1:
                     flag = LEAD_OFF
                 elif value != value:
@@ -203,40 +209,56 @@ class Sequencer:
 
     Attributes:
         stream: id of the running stream; None before the first.
-        former: id of the stream before it; its stragglers are dropped.
+        formers: ids of the last streams before it, oldest first; their chunks are dropped.
         fs, leads: the format of the running stream: a change of either restarts it.
         next: index of the next sample expected.
+        joining: nothing of the running stream has been released yet.
         held: chunks that wait for an earlier one, with their arrival in monotonic seconds.
+        since: when the running stream began, monotonic seconds.
         duplicates: chunks dropped because all their samples were known.
-        conflicts: chunks dropped because they belong to a stream that was replaced.
+        stragglers: chunks dropped because they belong to a stream that had just been replaced.
+        strays: chunks dropped because they lie far ahead and nothing followed them.
+        conflicts: chunks dropped because they belong to a stream replaced a while ago: two devices send.
     """
 
     stream: int | None = None
-    former: int | None = None
+    formers: list[int] = field(default_factory=list)
     fs: float = 0.0
     leads: int = 0
     next: int = 0
+    joining: bool = False
     held: list[tuple[Chunk, float]] = field(default_factory=list)
+    since: float = 0.0
     duplicates: int = 0
+    stragglers: int = 0
+    strays: int = 0
     conflicts: int = 0
-    _joining: bool = False
+    _known: tuple[int, float] | None = None  # a run of known samples: where it goes on, when it began
 
     def push(self, chunk: Chunk, now: float) -> list[Run]:
         """Take one chunk; return what can be analysed now, in order."""
         released: list[Run] = []
-        known = (self.stream, self.fs, self.leads)
-        if (chunk.stream, chunk.fs, chunk.samples.shape[1]) != known:
-            if chunk.stream == self.former:
+        leads = chunk.samples.shape[1]
+        if chunk.stream in self.formers:
+            if now - self.since > REORDER_PATIENCE:
                 self.conflicts += 1
-                return released
+            else:
+                self.stragglers += 1
+            return released
+        # A device that measures its own rate may say 360.0001: what counts is what the header can hold.
+        if chunk.stream != self.stream or leads != self.leads or round(chunk.fs * 1000) != round(self.fs * 1000):
             released += self._drain()
             if chunk.stream != self.stream:
-                self.former = self.stream
-            self.stream, self.fs, self.leads = chunk.stream, chunk.fs, chunk.samples.shape[1]
-            # Joining a stream under way, the first message to arrive may not be the first in order: wait and see.
-            self._joining = True
-            self.next = -1
-        if self._joining and chunk.seq == 0:
+                if self.stream is not None:
+                    self.formers = [*self.formers, self.stream][-FORMERS:]
+                self.since = now
+            self.stream, self.fs, self.leads = chunk.stream, chunk.fs, leads
+            self._join()
+        if self.joining and chunk.seq == 0:
+            self.next = chunk.first
+        if self.next >= 0 and chunk.end <= self.next and self._began_anew(chunk, now):
+            released += self._drain()
+            self._join()
             self.next = chunk.first
         if chunk.end <= self.next or any(chunk.first == other.first for other, _ in self.held):
             self.duplicates += 1
@@ -244,6 +266,24 @@ class Sequencer:
         self.held.append((chunk, now))
         self.held.sort(key=lambda pair: pair[0].first)
         return released + self._release(patient=True)
+
+    def _join(self) -> None:
+        """Begin a stream: the first message to arrive may not be the first in order, so wait and see."""
+        self.joining = True
+        self.next = -1
+        self._known = None
+
+    def _began_anew(self, chunk: Chunk, now: float) -> bool:
+        """Whether a device counts its samples from the beginning under its old stream id.
+
+        Duplicates look the same at first; but they do not go on, one after the other, for BEGAN_ANEW seconds
+        in which nothing new comes.
+        """
+        if self._known is None or self._known[0] != chunk.first:
+            self._known = (chunk.end, now)
+            return False
+        self._known = (chunk.end, self._known[1])
+        return now - self._known[1] >= BEGAN_ANEW
 
     def expire(self, now: float) -> list[Run]:
         """Give up on what has been awaited for REORDER_PATIENCE; return what can be analysed now."""
@@ -271,14 +311,18 @@ class Sequencer:
             if chunk.end <= self.next:
                 self.duplicates += 1
                 continue
-            run = Run(chunk, restart=self._joining)
-            if self._joining:
-                self._joining = False
+            far = not self.joining and chunk.first - self.next > MAX_FILL * chunk.fs
+            if far and not any(other.first == chunk.end for other, _ in self.held):
+                self.strays += 1
+                continue
+            run = Run(chunk, restart=self.joining or far)
+            if self.joining:
+                self.joining = False
             elif chunk.first > self.next:
                 run.missing = chunk.first - self.next
-                run.restart = run.missing > MAX_FILL * chunk.fs
             else:
                 run.skip = self.next - chunk.first
             self.next = chunk.end
+            self._known = None
             released.append(run)
         return released

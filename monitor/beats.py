@@ -164,16 +164,16 @@ def place(state, peak):  # type: ignore[no-untyped-def]
     base = 0.0
     first = max(0, peak - 2 * _SEARCH)
     for i in range(first, peak + 1):
-        base += float(ring[i % RING])
+        base += np.float64(ring[i % RING])
     base /= peak + 1 - first
     best, best_value = peak, -1.0
     for i in range(low, peak + 1):
-        value = float(ring[i % RING]) - base
+        value = np.float64(ring[i % RING]) - base
         if value * state["polarity"] < 0.0:
             value /= 1.0 + (_AGAINST - 1.0) * abs(state["polarity"])
         if abs(value) > best_value:
             best, best_value = i, abs(value)
-    sign = 1.0 if float(ring[best % RING]) > base else -1.0
+    sign = 1.0 if np.float64(ring[best % RING]) > base else -1.0
     state["polarity"] += 0.1 * (sign - state["polarity"])
     return max(0, best - DISPLAY_DELAY)
 
@@ -251,7 +251,7 @@ def _size(window):  # type: ignore[no-untyped-def]
 def _rms(values, low, high):  # type: ignore[no-untyped-def]
     total = 0.0
     for i in range(low, high):
-        value = float(values[i])
+        value = np.float64(values[i])
         total += value * value
     return min(sqrt(total / (high - low)), 5.0)
 
@@ -372,7 +372,7 @@ def _cut(state, r, window):  # type: ignore[no-untyped-def]
     mean = 0.0
     for i in range(WIDTH):
         source = r + DISPLAY_DELAY - BEFORE + STRIDE * i
-        window[i] = float(state["ring"][source % RING]) if source >= 0 else 0.0
+        window[i] = np.float64(state["ring"][source % RING]) if source >= 0 else 0.0
         mean += window[i]
     mean /= WIDTH
     for i in range(WIDTH):
@@ -438,9 +438,9 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     features[13] = _rms(window[1], _R + _QRS, WIDTH)
     now = np.empty(5)
     now[0] = 1.0 - likeness + _UNSURE
-    now[1] = features[11] + _UNSURE
-    now[2] = features[12] + _UNSURE
-    now[3] = features[13] + _UNSURE
+    now[1] = np.float64(features[11]) + _UNSURE
+    now[2] = np.float64(features[12]) + _UNSURE
+    now[3] = np.float64(features[13]) + _UNSURE
     now[4] = abs(wider) + _UNSURE
     for k in range(5):
         features[14 + k] = _log_ratio(now[k], state["usual"][k]) if normal >= 0 else 0.0

@@ -222,12 +222,16 @@ def _on_trigger(state, row, r, emitted, out, count):  # type: ignore[no-untyped-
         count = _relabel(state, row, _NORMAL, r, emitted, out, count)
     rate = _heart_rate(state)
     state["heart_rate"] = rate
+    if rate == 0.0:  # not known yet: what stood before a loss of signal stands until it is
+        return count
     fast = _rate(state, 16)
     slow = _rate(state, 4)
+    if fast == 0.0 and state["active"][EXTREME_TACHY]:
+        fast = rate
     is_fast = 1 if fast > EXTREME_TACHY_RATE else 0
-    is_slow = 1 if 0.0 < slow < EXTREME_BRADY_RATE else 0
+    is_slow = 1 if slow < EXTREME_BRADY_RATE else 0
     over = 1 if rate > state["high"] and is_fast == 0 else 0
-    under = 1 if 0.0 < rate < state["low"] and is_slow == 0 else 0
+    under = 1 if rate < state["low"] and is_slow == 0 else 0
     count = _set(state, row, EXTREME_TACHY, is_fast, r, emitted, fast, EXTREME_TACHY_RATE, out, count)
     count = _set(state, row, EXTREME_BRADY, is_slow, r, emitted, slow, EXTREME_BRADY_RATE, out, count)
     count = _set(state, row, TACHY, over, r, emitted, rate, state["high"], out, count)

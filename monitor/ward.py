@@ -9,11 +9,10 @@ stream was cut into messages, on the order of messages within the reordering win
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +26,7 @@ from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
 from monitor.events import Alarm, Beat, Event, Gap, Quality, Rhythm, Trigger
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
+from monitor.snapshot import layout_of, pack, unpack
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,12 @@ SILENCE: Final = 2.0
 MAX_DESCRIPTIONS: Final = 4096
 """Devices that may describe themselves before they send; more are not remembered."""
 
-_LAYOUT: Final = hashlib.sha256(repr(BED_STATE.descr).encode()).digest()[:8]
-_MAGIC: Final = b"WBS1"
+MAX_TABLES: Final = 64
+"""Resampling tables kept; with more rates than that those no bed sends any more are dropped."""
+
+_LAYOUT: Final = layout_of(BED_STATE, tuple(code.name for code in alarms.CODES), rhythm.CONDITIONS, rhythm.LABELS)
+_BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
+"""Alarms that the ward itself raises and ends."""
 _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Beat: 3, Rhythm: 4, Alarm: 5}
 _RULE_CLASS: Final = np.array([AAMI_CLASSES.index(name) for name in beats.RULE_CLASSES])
 
@@ -111,6 +115,7 @@ class _Bed:
     alias: str = ""
     simulated: bool = False
     lead_names: tuple[str, ...] = ()
+    stream: int = 0  # of what is being analysed; the sequencer may be ahead
     origin: int = 0
     position: int = 0
     fs_mhz: int = FS * 1000
@@ -118,6 +123,7 @@ class _Bed:
     table: int = 0
     last_data: float = 0.0
     last_conflict: float = float("-inf")
+    gaps: list[tuple[int, int]] = field(default_factory=list)  # of this round: first sample missing, sample after
     technical: set[str] = field(default_factory=set)  # technical alarms the ward itself raised
 
     def device(self, k: int) -> int:
@@ -125,8 +131,15 @@ class _Bed:
         return self.origin + (2 * k * self.fs_mhz + FS * 1000) // (2 * FS * 1000)
 
     def emitted(self, k: int) -> int:
-        """The device's sample whose arrival made sample `k` at 360 Hz."""
-        return self.origin + align.emitted_input(k, self.fs_mhz, self.half)
+        """The device's sample whose arrival made sample `k` at 360 Hz.
+
+        Nothing arrives in a gap: what was computed across one was fixed by the sample that ended it.
+        """
+        at = self.origin + align.emitted_input(k, self.fs_mhz, self.half)
+        for first, resumed in self.gaps:
+            if first <= at < resumed:
+                return resumed
+        return at
 
     def lead_name(self, lead: int) -> str:
         return self.lead_names[lead] if lead < len(self.lead_names) else str(lead)
@@ -147,13 +160,12 @@ class Ward:
             capacity: beds to make room for; more are admitted as they come.
         """
         self._classifier = classifier
-        self.state: NDArray[np.void] = np.zeros(capacity, BED_STATE)
+        self.state: NDArray[np.void] = np.zeros(max(capacity, 1), BED_STATE)
         self._beds: dict[str, _Bed] = {}
         self._descriptions: dict[str, Describe] = {}
-        self._tables: list[float] = []
+        self._tables: list[int] = []  # rates of the rows of _table_array, mHz
         self._table_array = np.zeros((1, align.PHASES + 1, align.TAPS))
         self._waves: list[Wave] = []
-        self._model_ok = True
 
     # -- feeding
 
@@ -176,12 +188,12 @@ class Ward:
         advanced: set[int] = set()
         for chunk in chunks:
             bed = self._beds.get(chunk.bed) or self._admit(chunk.bed, now)
-            bed.last_data = now
             conflicts = bed.sequencer.conflicts
             ready = bed.sequencer.push(chunk, now)
             if bed.sequencer.conflicts > conflicts:
                 bed.last_conflict = now
             for run in ready:
+                bed.last_data = now  # what is dropped is not data: a bed that sends only such is silent
                 if run.restart and bed.row in advanced:
                     events += self._analyse(round_)
                     round_, advanced = [], set()
@@ -191,6 +203,7 @@ class Ward:
                 advanced.add(bed.row)
         for bed in self._beds.values():
             for run in bed.sequencer.expire(now):
+                bed.last_data = now
                 if run.restart:
                     events += self._analyse(round_)
                     round_ = []
@@ -232,9 +245,11 @@ class Ward:
             first = chunk.first - run.missing
             events.append(Gap(bed.name, first, chunk.first, first, run.missing))
             run.missing = 0
-        bed.origin, bed.position = chunk.first + run.skip, 0
+        events += self._abandon(bed)
+        bed.stream = chunk.stream
+        bed.origin, bed.position, bed.gaps = chunk.first + run.skip, 0, []
         bed.fs_mhz = round(chunk.fs * 1000)
-        bed.table, bed.half = self._table_of(chunk.fs)
+        bed.table, bed.half = self._table_of(bed.fs_mhz)
         row = self.state[bed.row]
         low, high = float(row["rhythm"]["low"]), float(row["rhythm"]["high"])
         for name in rhythm.CONDITIONS:  # the conditions' history is gone: what stood must not stand for ever
@@ -248,18 +263,42 @@ class Ward:
         rhythm.start(row["rhythm"])
         return events
 
-    def _table_of(self, fs: float) -> tuple[int, int]:
-        half = align.design(fs)[1]
-        if fs not in self._tables:
-            self._tables.append(fs)
-            self._table_array = np.stack([align.design(rate)[0] for rate in self._tables])
-        return self._tables.index(fs), half
+    def _abandon(self, bed: _Bed) -> list[Event]:
+        """Name the beats whose windows will never be complete: Q, unclassifiable."""
+        state = self.state[bed.row]["front"]["beats"]
+        at = bed.emitted(max(bed.position - 1, 0))
+        waiting = state["pending_r"][: int(state["pending"])].tolist()
+        return [Beat(bed.name, bed.device(r), at, "Q", "Q") for r in waiting]
+
+    def _table_of(self, fs_mhz: int) -> tuple[int, int]:
+        """Number of the resampling table of a rate, mHz, and its look-ahead."""
+        table, half = align.design(fs_mhz / 1000)
+        if fs_mhz not in self._tables:
+            if len(self._tables) >= MAX_TABLES:
+                self._drop_tables()
+            self._tables.append(fs_mhz)
+            self._table_array = np.concatenate([self._table_array[: len(self._tables) - 1], table[np.newaxis]])
+        return self._tables.index(fs_mhz), half
+
+    def _drop_tables(self) -> None:
+        """Keep only the tables of rates that beds send."""
+        used = sorted({bed.table for bed in self._beds.values() if bed.position})
+        self._tables = [self._tables[i] for i in used]
+        self._table_array = self._table_array[used]
+        for bed in self._beds.values():
+            bed.table = used.index(bed.table) if bed.table in used else 0
 
     # -- one round: every bed's stream goes on without a restart
 
     def _analyse(self, runs: Sequence[tuple[_Bed, Run]]) -> list[Event]:
         if not runs:
             return []
+        for bed, _ in runs:
+            bed.gaps = []
+        for bed, run in runs:
+            if run.missing:
+                resumed = run.chunk.first + run.skip
+                bed.gaps.append((resumed - run.missing, resumed))
         segments, samples, wave_size = self._stage(runs)
         marks = np.empty(frontend.capacity(wave_size, len(segments)), frontend.MARK)
         most = frontend.beat_capacity(wave_size, len(segments))
@@ -302,21 +341,23 @@ class Ward:
     def _name(
         self, found: NDArray[np.void], windows: NDArray[np.float32], features: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
-        """AAMI class numbers of the beats, and probabilities if a network gave them."""
+        """AAMI class numbers of the beats, and the network's probabilities if there is one.
+
+        A row of probabilities that are not numbers stands for a beat the network failed to name; the kernel's rule
+        does, and no other beat is touched.
+        """
         by_rule: NDArray[np.int64] = _RULE_CLASS[found["rule"]]
         if self._classifier is None or not len(found):
             return by_rule, None
         try:
-            probabilities = self._classifier.classify(windows, features)
+            probabilities = np.asarray(self._classifier.classify(windows, features), np.float32)
+            if probabilities.shape != (len(found), len(AAMI_CLASSES)):
+                raise ValueError(f"probabilities of shape {probabilities.shape} for {len(found)} beats")
         except Exception:  # whatever a model does, rate and asystole alarms go on
             log.exception("the classifier failed; beats are named by rule")
-            self._model_ok = False
-            return by_rule, None
-        self._model_ok = bool(np.isfinite(probabilities).all())
-        if not self._model_ok:
-            log.error("the classifier returned values that are not numbers; beats are named by rule")
-            return by_rule, None
-        return np.argmax(probabilities, 1), probabilities
+            probabilities = np.full((len(found), len(AAMI_CLASSES)), np.nan, np.float32)
+        sound: NDArray[np.bool_] = np.all(np.isfinite(probabilities), axis=1)
+        return np.where(sound, np.argmax(np.where(sound[:, np.newaxis], probabilities, 0), 1), by_rule), probabilities
 
     def _rhythm(
         self,
@@ -355,10 +396,8 @@ class Ward:
         by_row = {bed.row: bed for bed, _ in runs}
         events: list[Event] = []
         alarm_causes: list[tuple[int, int, _Bed, tuple[Any, ...]]] = []
-        for bed, run in runs:
-            if run.missing:
-                resumed = run.chunk.first + run.skip
-                events.append(Gap(bed.name, resumed - run.missing, resumed, resumed - run.missing, run.missing))
+        for bed in by_row.values():
+            events += [Gap(bed.name, first, resumed, first, resumed - first) for first, resumed in bed.gaps]
         for row, kind, sample, emitted, lead, value in marks.tolist():
             bed = by_row[row]
             at = bed.emitted(emitted)
@@ -372,14 +411,16 @@ class Ward:
                 for why, code in alarms.OF_REASON.items():
                     cause = ONSET if why == reason else END
                     alarm_causes.append((emitted, 0, bed, (code, cause, bed.device(sample), at)))
-        names = [AAMI_CLASSES[label] for label in labels.tolist()]
-        shown = [None] * len(names) if probabilities is None else np.round(probabilities, 4).tolist()
-        for (row, sample, emitted, back, _), name, p in zip(found.tolist(), names, shown, strict=True):
-            bed = by_row[row]
-            spread = None if p is None else dict(zip(AAMI_CLASSES, p, strict=True))
-            events.append(
-                Beat(bed.name, bed.device(sample), bed.emitted(emitted), name, name, True, spread, bool(back))
-            )
+        shown = [None] * len(found) if probabilities is None else np.round(probabilities, 4).tolist()
+        for (row, sample, emitted, back, _), label, p in zip(found.tolist(), labels.tolist(), shown, strict=True):
+            bed, name = by_row[row], AAMI_CLASSES[label]
+            at = bed.emitted(emitted)
+            failed = p is not None and not all(map(isfinite, p))
+            spread = None if p is None or failed else dict(zip(AAMI_CLASSES, p, strict=True))
+            events.append(Beat(bed.name, bed.device(sample), at, name, name, True, spread, bool(back)))
+            if p is not None and failed != ("MODEL" in bed.technical):
+                bed.technical ^= {"MODEL"}
+                alarm_causes.append((emitted, 2, bed, ("MODEL", ONSET if failed else END, bed.device(sample), at)))
         for row, code, on, sample, emitted, value, limit in changes.tolist():
             bed = by_row[row]
             at = bed.emitted(emitted)
@@ -392,11 +433,6 @@ class Ward:
         for _, _, bed, arguments in sorted(alarm_causes, key=lambda cause: cause[:2]):
             events += self._bedside(bed).apply(*arguments)
         events.sort(key=lambda event: (event.emitted, _ORDER[type(event)]))
-        if self._classifier is not None and len(found):
-            for row in sorted(set(found["row"].tolist())):
-                bed = by_row[row]
-                cause = END if self._model_ok else ONSET
-                events += self._bedside(bed).apply("MODEL", cause, bed.device(bed.position), bed.emitted(bed.position))
         return events
 
     # -- time and people
@@ -448,7 +484,7 @@ class Ward:
             self._descriptions[said.bed] = said
 
     def _bedside(self, bed: _Bed) -> Bedside:
-        return Bedside(bed.name, bed.sequencer.stream or 0, self.state[bed.row]["alarms"])
+        return Bedside(bed.name, bed.stream, self.state[bed.row]["alarms"])
 
     # -- looking
 
@@ -472,7 +508,7 @@ class Ward:
             bed.alias,
             bed.simulated,
             leads,
-            bed.sequencer.stream or 0,
+            bed.stream,
             bed.fs_mhz / 1000,
             bed.origin,
             bed.position,
@@ -501,20 +537,23 @@ class Ward:
         s = bed.sequencer
         head = {
             "bed": bed.name,
-            "stream": s.stream,
-            "former": s.former,
-            "fs": s.fs,
-            "sent_leads": s.leads,
-            "next": s.next,
             "alias": bed.alias,
             "simulated": bed.simulated,
             "lead_names": list(bed.lead_names),
+            "stream": bed.stream,
             "origin": bed.origin,
             "position": bed.position,
+            "fs_mhz": bed.fs_mhz,
+            "sequencer": {
+                "stream": s.stream,
+                "formers": s.formers,
+                "fs": s.fs,
+                "leads": s.leads,
+                "next": s.next,
+                "joining": s.joining,
+            },
         }
-        text = json.dumps(head).encode()
-        row: bytes = self.state[bed.row].tobytes()
-        return _MAGIC + _LAYOUT + len(text).to_bytes(4, "little") + text + row
+        return pack(head, self.state[bed.row], _LAYOUT)
 
     def restore(self, data: bytes, now: float = 0.0) -> str:
         """Put a bed back as it was; its stream goes on at the next sample. A bed of that name is replaced.
@@ -525,20 +564,15 @@ class Ward:
         Raises:
             ConfigError: the snapshot is damaged or was made by a version with another layout.
         """
-        if data[:4] != _MAGIC or data[4:12] != _LAYOUT:
-            raise ConfigError("snapshot of another version", where="restore", remedy="let the bed learn anew")
-        length = int.from_bytes(data[12:16], "little")
-        row_bytes = data[16 + length :]
-        if len(row_bytes) != BED_STATE.itemsize:
-            raise ConfigError("snapshot is truncated", where="restore", remedy="let the bed learn anew")
-        head = json.loads(data[16 : 16 + length])
+        head, rows = unpack(data, BED_STATE, _LAYOUT)
         bed = self._beds.get(head["bed"]) or self._admit(head["bed"])
-        bed.sequencer = Sequencer(head["stream"], head["former"], head["fs"], head["sent_leads"], head["next"])
+        bed.sequencer = Sequencer(**head["sequencer"])
         bed.alias, bed.simulated, bed.lead_names = head["alias"], head["simulated"], tuple(head["lead_names"])
-        bed.origin, bed.position = head["origin"], head["position"]
+        bed.stream, bed.origin, bed.position = head["stream"], head["origin"], head["position"]
         bed.last_data = now
-        bed.technical = set()
-        bed.fs_mhz = round(bed.sequencer.fs * 1000)
-        bed.table, bed.half = self._table_of(bed.sequencer.fs)
-        self.state[bed.row] = np.frombuffer(row_bytes, BED_STATE)[0]
+        bed.fs_mhz = head["fs_mhz"]
+        bed.table, bed.half = self._table_of(bed.fs_mhz)
+        self.state[bed.row] = rows[0]
+        standing = rows[0]["alarms"]["state"]
+        bed.technical = {name for name in _BY_WARD if standing[alarms.INDEX[name]] != alarms.IDLE}
         return bed.name
