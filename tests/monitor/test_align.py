@@ -104,12 +104,38 @@ def test_joining_under_way_waits_for_the_first_in_order():
 
 
 def test_a_gap_of_a_minute_is_filled_and_a_longer_one_restarts():
-    assert push(started(), message(1, first=10 + 60 * 360)) == []
     for extra, restart in ((0, False), (1, True)):
+        first = 10 + 60 * 360 + extra
         sequencer = started()
-        push(sequencer, message(1, first=10 + 60 * 360 + extra))
-        (run,) = sequencer.expire(2.0)
+        push(sequencer, message(1, first=first), message(2, first=first + 10))
+        run, after = sequencer.expire(2.0)
         assert (run.missing, run.restart) == (60 * 360 + extra, restart)
+        assert (after.missing, after.restart) == (0, False)
+
+
+def test_a_lone_message_from_far_ahead_is_dropped():
+    sequencer = started()
+    push(sequencer, message(1, first=1 << 50))
+    assert sequencer.expire(2.0) == []
+    assert sequencer.strays == 1
+    assert push(sequencer, message(1)) == [(1, 0, 0, False)]
+
+
+def test_a_device_that_begins_anew_under_its_old_stream_id_is_heard_after_two_seconds():
+    sequencer = Sequencer()
+    for i in range(50):
+        assert sequencer.push(message(i), now=i * 0.1)
+    again = [bool(sequencer.push(message(i), now=10 + i * 0.1)) for i in range(40)]
+    assert again == [False] * 20 + [True] * 20
+    assert sequencer.duplicates == 20
+
+
+def test_many_duplicates_at_once_are_no_new_beginning():
+    sequencer = Sequencer()
+    for i in range(50):
+        sequencer.push(message(i), now=i * 0.1)
+    assert not any(sequencer.push(message(i), now=10.0) for i in range(50))
+    assert sequencer.push(message(50), now=13.0)
 
 
 @pytest.mark.parametrize("change", [{"stream": 2}, {"fs": 250.0}, {"leads": 3}])
@@ -119,11 +145,25 @@ def test_a_new_stream_or_format_restarts_after_what_was_held(change):
     assert push(sequencer, message(0, **change)) == [(2, 0, 10, False), (0, 0, 0, True)]
 
 
-def test_stragglers_of_the_former_stream_are_conflicts():
+def test_a_straggler_of_the_stream_before_is_dropped_quietly():
     sequencer = started()
     push(sequencer, message(0, stream=2))
     assert push(sequencer, message(1, stream=1), message(1, stream=2)) == [(1, 0, 0, False)]
-    assert sequencer.conflicts == 1
+    assert (sequencer.stragglers, sequencer.conflicts) == (1, 0)
+
+
+def test_two_devices_that_send_as_one_bed_are_a_conflict_and_never_mixed():
+    sequencer = started()
+    push(sequencer, message(0, stream=2), now=1.0)
+    push(sequencer, message(0, stream=3), now=2.0)
+    for stream in (1, 2):
+        assert push(sequencer, message(1, stream=stream), now=4.0) == []
+    assert sequencer.conflicts == 2
+    assert push(sequencer, message(1, stream=3), now=4.0) == [(1, 0, 0, False)]
+
+
+def test_a_rate_that_differs_by_less_than_the_header_can_say_is_the_same():
+    assert push(started(), message(1, fs=360.0001)) == [(1, 0, 0, False)]
 
 
 @settings(max_examples=200, deadline=None)
