@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,6 +112,28 @@ def record_names(database: Path) -> list[str]:
     return names
 
 
+def find_record(path: str | Path) -> Path:
+    """The path of a record without its suffix.
+
+    Looked for as a path, then as ``<database>/<record>`` where :func:`find_database` looks.
+
+    Raises:
+        RecordError: there is none.
+    """
+    base = Path(path).with_suffix("") if str(path).endswith((".hea", ".dat")) else Path(path)
+    candidates = [base]
+    if len(base.parts) == 2 and not base.is_absolute():
+        with suppress(RecordError):
+            candidates.append(find_database(base.parts[0]) / base.parts[1])
+    for candidate in candidates:
+        if Path(f"{candidate}.hea").is_file():
+            return candidate
+    remedy = "it is a folder: name a record in it" if base.is_dir() else f"{base.name}.hea is not there"
+    if len(base.parts) == 1:
+        remedy += f"; a record of a database is named like mitdb/{base.name}"
+    raise RecordError("no such record", where=str(base), remedy=remedy)
+
+
 def check_record(path: str | Path, leads: Sequence[str | int] | None = None) -> None:
     """Raise what :func:`read_record` would, as far as that shows without reading the samples."""
     _open(path, leads)
@@ -146,11 +169,7 @@ def _open(path: str | Path, leads: Sequence[str | int] | None) -> tuple[Path, fl
     """The record's path without suffix, the rate of the leads asked for, and their columns."""
     import wfdb
 
-    base = Path(path).with_suffix("") if str(path).endswith((".hea", ".dat")) else Path(path)
-    header_path = Path(f"{base}.hea")
-    if not header_path.is_file():
-        remedy = "it is a folder: name a record in it" if base.is_dir() else f"{header_path.name} is not there"
-        raise RecordError("no such record", where=str(base), remedy=remedy)
+    base = find_record(path)
     try:
         header = wfdb.rdheader(str(base), rd_segments=True)
         segments = [header] if isinstance(header, wfdb.Record) else [part for part in header.segments if part]

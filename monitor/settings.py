@@ -146,9 +146,11 @@ def _read(config: Path | None) -> tuple[Path, dict[str, Any]]:
 
 def _origin(name: str, flags: dict[str, Any], path: Path) -> str:
     """Where a setting came from, as its author knows it."""
+    if not name:  # about several together
+        return " ".join(f"--{flag.replace('_', '-')}" for flag in flags) or str(path)
     field = name.split(".")[0]
     if field in flags:
         return f"--{field.replace('_', '-')}"
-    if any(key.upper().startswith(PREFIX + field.upper()) for key in os.environ) and field:
+    if any(key.upper().startswith(PREFIX + field.upper()) for key in os.environ):
         return PREFIX + name.upper().replace(".", "__")
-    return f"{path}: {name}" if name else str(path)
+    return f"{path}: {name}"

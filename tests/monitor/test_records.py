@@ -19,6 +19,7 @@ from monitor.records import (
     cache_folder,
     check_record,
     find_database,
+    find_record,
     read_annotations,
     read_record,
     record_names,
@@ -342,3 +343,17 @@ def test_made_records_are_what_they_are_said_to_be(tmp_path: Path) -> None:
     """The tests of other modules rest on it."""
     signal = sinus(5.0)
     np.testing.assert_allclose(read_record(write_record(tmp_path, "r", signal)).signal, signal, atol=0.003)
+
+
+def test_a_record_is_found_in_a_database_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "mitdb"
+    folder.mkdir()
+    wfdb.wrsamp("100", 360, ["mV"], ["MLII"], np.zeros((720, 1)), fmt=["16"], write_dir=str(folder))
+    monkeypatch.setenv("WARDBEAT_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path.parent)
+    assert find_record("mitdb/100") == folder / "100"
+    assert read_record("mitdb/100").leads == ("MLII",)
+    with pytest.raises(RecordError, match="mitdb/100"):
+        find_record("100")
+    with pytest.raises(RecordError, match="no such record"):
+        find_record("nowhere/100")
