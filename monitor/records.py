@@ -128,8 +128,10 @@ def find_record(path: str | Path) -> Path:
     for candidate in candidates:
         if Path(f"{candidate}.hea").is_file():
             return candidate
-    remedy = "it is a folder: name a record in it" if base.is_dir() else f"{base.name}.hea is not there"
-    if len(base.parts) == 1:
+    remedy = f"{base.name}.hea is not there"
+    if base.is_dir():
+        remedy = "it is a folder: name a record in it"
+    elif len(base.parts) == 1:
         remedy += f"; a record of a database is named like mitdb/{base.name}"
     raise RecordError("no such record", where=str(base), remedy=remedy)
 
