@@ -217,7 +217,7 @@ class Sequencer:
         since: when the running stream began, monotonic seconds.
         duplicates: chunks dropped because all their samples were known.
         stragglers: chunks dropped because they belong to a stream that had just been replaced.
-        strays: chunks dropped because they lie far ahead and nothing followed them.
+        strays: chunks put aside because they lie far ahead and nothing followed them within REORDER_PATIENCE.
         conflicts: chunks dropped because they belong to a stream replaced a while ago: two devices send.
     """
 
@@ -234,6 +234,7 @@ class Sequencer:
     strays: int = 0
     conflicts: int = 0
     _known: tuple[int, float] | None = None  # a run of known samples: where it goes on, when it began
+    _stray: Chunk | None = None  # the last one put aside; long messages may follow one another slowly
 
     def push(self, chunk: Chunk, now: float) -> list[Run]:
         """Take one chunk; return what can be analysed now, in order."""
@@ -263,6 +264,8 @@ class Sequencer:
         if chunk.end <= self.next or any(chunk.first == other.first for other, _ in self.held):
             self.duplicates += 1
             return released
+        if self._stray is not None and self._stray.end == chunk.first:
+            self.held.append((self._stray, now))
         self.held.append((chunk, now))
         self.held.sort(key=lambda pair: pair[0].first)
         return released + self._release(patient=True)
@@ -271,7 +274,7 @@ class Sequencer:
         """Begin a stream: the first message to arrive may not be the first in order, so wait and see."""
         self.joining = True
         self.next = -1
-        self._known = None
+        self._known = self._stray = None
 
     def _began_anew(self, chunk: Chunk, now: float) -> bool:
         """Whether a device counts its samples from the beginning under its old stream id.
@@ -314,6 +317,7 @@ class Sequencer:
             far = not self.joining and chunk.first - self.next > MAX_FILL * chunk.fs
             if far and not any(other.first == chunk.end for other, _ in self.held):
                 self.strays += 1
+                self._stray = chunk
                 continue
             run = Run(chunk, restart=self.joining or far)
             if self.joining:
@@ -323,6 +327,6 @@ class Sequencer:
             else:
                 run.skip = self.next - chunk.first
             self.next = chunk.end
-            self._known = None
+            self._known = self._stray = None
             released.append(run)
         return released

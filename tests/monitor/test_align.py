@@ -121,6 +121,18 @@ def test_a_lone_message_from_far_ahead_is_dropped():
     assert push(sequencer, message(1)) == [(1, 0, 0, False)]
 
 
+def test_long_messages_far_ahead_follow_one_another_slowly():
+    """After a gap of minutes, from a device that sends every eleven seconds: two messages, and it is heard again."""
+    sequencer = started()
+    first = 10_000_000
+    assert push(sequencer, message(1, n=4000, first=first)) == []
+    assert sequencer.expire(1.1) == []
+    assert push(sequencer, message(2, n=4000, first=first + 4000), now=11.0) == []
+    run, after = sequencer.expire(12.1)
+    assert (run.chunk.seq, run.missing, run.restart) == (1, first - 10, True)
+    assert (after.chunk.seq, after.missing, after.restart) == (2, 0, False)
+
+
 def test_a_device_that_begins_anew_under_its_old_stream_id_is_heard_after_two_seconds():
     sequencer = Sequencer()
     for i in range(50):

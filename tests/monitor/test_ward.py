@@ -392,10 +392,7 @@ def test_a_model_that_recovers_names_beats_again(caplog):
 def test_a_model_that_answers_nonsense_is_a_failing_model():
     model = Model()
     model.failure = lambda windows, result: result[:-1]
-    try:
-        events = play(Ward(model), sinus(10.0))
-    except (ValueError, IndexError):
-        events = []
+    events = play(Ward(model), sinus(10.0))
     assert alarms(events, "MODEL") == [("MODEL", "raised")]
 
 
@@ -433,6 +430,30 @@ def test_a_device_of_ever_new_rates_takes_no_more_memory():
     for i in range(2 * MAX_TABLES):
         ward.feed([Chunk(BED, i + 1, 0, 0, 200.0 + i, np.zeros((10, 2), np.float32))])
     assert len(ward._table_array) <= MAX_TABLES
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="ward: a bed whose first samples are in this call has no say yet"
+)
+def test_tables_are_dropped_under_nobodys_feet():
+    """A mad device's next new rate, when there is no room for its table, comes beside another bed's first message."""
+    ward = Ward()
+    for i in range(MAX_TABLES - 1):
+        ward.feed([Chunk("mad", i + 1, 0, 0, 200.0 + i, np.zeros((10, 2), np.float32))])
+    chunks = cut(sinus(20.0, fs=500.0), 100, fs=500.0)
+    mad = Chunk("mad", 1000, 0, 0, 777.0, np.zeros((10, 2), np.float32))
+    assert listen([[chunks[0], mad], chunks[1:]], ward=ward) == listen([chunks])
+
+
+def test_every_beat_of_a_stream_that_ends_is_named():
+    """The last one's window will never be complete: it is Q, fixed by the last sample there was."""
+    signal = sinus(10.0)[: round(9.5 * FS) + 120]
+    ward = Ward()
+    events = play(ward, signal) + play(ward, sinus(1.0), stream=2)
+    triggers, named = of(events, Trigger), of(events, Beat)
+    assert [beat.sample for beat in named] == [trigger.sample for trigger in triggers]
+    assert [beat.aami for beat in named] == ["N"] * 12 + ["Q"]
+    assert named[-1].emitted == len(signal) - 1
 
 
 # -- snapshots
@@ -510,18 +531,12 @@ def test_a_snapshot_with_something_behind_it_is_refused():
         Ward().restore(snapshot_of_story() + b"x")
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
-@given(st.integers(0, 2**32 - 1))
-def test_a_damaged_snapshot_is_refused(seed):
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_damaged_snapshot_is_refused(data):
     """Anywhere: a row with a flipped bit could make a kernel write outside its arrays."""
     snapshot = bytearray(snapshot_of_story())
-    position = np.random.default_rng(seed).integers(0, 8 * len(snapshot))
+    position = data.draw(st.integers(0, 8 * len(snapshot) - 1))
     snapshot[position // 8] ^= 1 << position % 8
-    refused = False
-    try:
+    with pytest.raises(ConfigError, match="snapshot is"):
         Ward().restore(bytes(snapshot))
-    except ConfigError:
-        refused = True
-    except (ValueError, KeyError, TypeError):
-        pass
-    assert refused

@@ -399,6 +399,7 @@ def test_no_event_around_a_gap_looks_ahead(count, data):
     whole = with_gap(signal, at, count).events
     for event in whole[::7]:
         assert event in with_gap(signal[: event.emitted + 1], at, count).events
+        assert event not in with_gap(signal[: event.emitted], at, count).events
 
 
 # -- in any case
