@@ -120,7 +120,7 @@ class _Bed:
     position: int = 0
     fs_mhz: int = FS * 1000
     half: int = 0
-    table: int = 0
+    table: int = -1  # number of its resampling table; -1: no samples yet
     last_data: float = 0.0
     last_conflict: float = float("-inf")
     gaps: list[tuple[int, int]] = field(default_factory=list)  # of this round: first sample missing, sample after
@@ -282,11 +282,11 @@ class Ward:
 
     def _drop_tables(self) -> None:
         """Keep only the tables of rates that beds send."""
-        used = sorted({bed.table for bed in self._beds.values() if bed.position})
+        used = sorted({bed.table for bed in self._beds.values()} - {-1})
         self._tables = [self._tables[i] for i in used]
         self._table_array = self._table_array[used]
         for bed in self._beds.values():
-            bed.table = used.index(bed.table) if bed.table in used else 0
+            bed.table = used.index(bed.table) if bed.table >= 0 else -1
 
     # -- one round: every bed's stream goes on without a restart
 

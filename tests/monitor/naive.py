@@ -73,7 +73,10 @@ def settle(signal: Samples, hold: int) -> tuple[Samples, list[str]]:
 
 
 def quality_changes(flags: Sequence[int]) -> list[tuple[int, int]]:
-    """(sample, reason) of each change: lost after LOST bad samples in a row, back after BACK good ones."""
+    """(sample, reason) of each change: lost after LOST bad samples in a row, back after BACK good ones.
+
+    While lost, another reason that has lasted for LOST samples takes over.
+    """
     changes: list[tuple[int, int]] = []
     reason = align.OK
     since = 0  # the last change
@@ -81,6 +84,12 @@ def quality_changes(flags: Sequence[int]) -> list[tuple[int, int]]:
         needed = quality.LOST if reason == align.OK else quality.BACK
         recent = flags[max(since, i + 1 - needed) : i + 1]
         if len(recent) == needed and all((flag == align.OK) != (reason == align.OK) for flag in recent):
+            reason = flags[i]
+            changes.append((i, reason))
+            since = i + 1
+            continue
+        last = flags[max(since, i + 1 - quality.LOST) : i + 1]
+        if align.OK not in (reason, flags[i]) and flags[i] != reason and list(last) == [flags[i]] * quality.LOST:
             reason = flags[i]
             changes.append((i, reason))
             since = i + 1

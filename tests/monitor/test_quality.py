@@ -52,6 +52,11 @@ def test_the_reason_is_that_of_the_last_sample_that_counted():
     assert follow([MISSING] * (LOST - 1) + [LEAD_OFF]) == [(LOST - 1, LEAD_OFF)]
 
 
+def test_another_reason_takes_over_when_it_has_lasted():
+    flags = [MISSING] * LOST + [LEAD_OFF] * (LOST - 1) + [MISSING] + [LEAD_OFF] * LOST
+    assert follow(flags) == [(LOST - 1, MISSING), (len(flags) - 1, LEAD_OFF)]
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(

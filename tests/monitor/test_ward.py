@@ -432,9 +432,6 @@ def test_a_device_of_ever_new_rates_takes_no_more_memory():
     assert len(ward._table_array) <= MAX_TABLES
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="ward: a bed whose first samples are in this call has no say yet"
-)
 def test_tables_are_dropped_under_nobodys_feet():
     """A mad device's next new rate, when there is no room for its table, comes beside another bed's first message."""
     ward = Ward()
