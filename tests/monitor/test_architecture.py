@@ -12,7 +12,7 @@ PURE = VOCABULARY | {
     f"monitor.{name}"
     for name in (
         *("alarms", "align", "beats", "events", "feed", "filters", "frontend", "messages"),
-        *("qrs", "quality", "rhythm", "ward"),
+        *("qrs", "quality", "rhythm", "snapshot", "ward"),
     )
 }
 """Values in, values out: no clock, no await, no I/O."""
