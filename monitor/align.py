@@ -238,8 +238,18 @@ class Sequencer:
 
     def push(self, chunk: Chunk, now: float) -> list[Run]:
         """Take one chunk; return what can be analysed now, in order."""
-        released: list[Run] = []
         leads = chunk.samples.shape[1]
+        if (
+            chunk.first == self.next
+            and chunk.stream == self.stream
+            and chunk.fs == self.fs
+            and leads == self.leads
+            and not (self.joining or self.held)
+        ):  # the usual case: the next message, and none is awaited
+            self.next = chunk.end
+            self._known = None
+            return [Run(chunk)]
+        released: list[Run] = []
         if chunk.stream in self.formers:
             if now - self.since > REORDER_PATIENCE:
                 self.conflicts += 1

@@ -97,6 +97,7 @@ STATE: Final = np.dtype(
         ("last_slope", np.float64),
         ("intervals", np.float64, (_INTERVALS,)),
         ("interval_count", np.int64),
+        ("overdue", np.float64),  # samples without a beat after which one is searched for
         ("candidates", np.int64),
         ("candidate_at", np.int64, (_CANDIDATES,)),
         ("candidate_value", np.float64, (_CANDIDATES,)),
@@ -112,6 +113,7 @@ _NEVER: Final = -(1 << 40)
 def start(state):  # type: ignore[no-untyped-def]
     """Make a zeroed STATE record ready for its first sample."""
     state["last"] = _NEVER
+    state["overdue"] = SEARCH_BACK * _typical_interval(state)
 
 
 @kernel
@@ -137,6 +139,7 @@ def _accept(state, at, value, slope, rate, search_back, out, found):  # type: ig
     if state["last"] != _NEVER:
         state["intervals"][state["interval_count"] % _INTERVALS] = at - state["last"]
         state["interval_count"] += 1
+        state["overdue"] = SEARCH_BACK * _typical_interval(state)
     state["last"] = at
     state["last_slope"] = slope
     state["signal_level"] += rate * (min(value, 2.0 * state["signal_level"]) - state["signal_level"])
@@ -289,7 +292,7 @@ def step(state, samples, flags, count, out):  # type: ignore[no-untyped-def]
                     _remember(state, at, value, steepest)
         if state["learned"]:
             since = time - state["last"]
-            if state["candidates"] > 0 and since > SEARCH_BACK * _typical_interval(state):
+            if state["candidates"] > 0 and since > state["overdue"]:
                 found = _search_back(state, out, found)
             if since > DECAY_AFTER and flags[i] == OK:
                 state["signal_level"] = max(state["signal_level"] * (1.0 - DECAY), LOWEST)

@@ -190,8 +190,8 @@ class _Detector:
             self.waiting = [candidate for candidate in self.waiting if candidate[0] > -at]
 
 
-def detect(band: Samples) -> list[tuple[int, int, bool]]:
-    """(energy peak, emitted, search-back) of each beat in the detector band."""
+def detect(band: Samples) -> tuple[list[tuple[int, int, bool]], tuple[float, float]]:
+    """(energy peak, emitted, search-back) of each beat in the detector band; signal and noise level at its end."""
     detector = _Detector()
     at_time = {candidate[0]: candidate[1:] for candidate in _candidates(band)}
     for time in range(len(band)):
@@ -208,7 +208,7 @@ def detect(band: Samples) -> list[tuple[int, int, bool]]:
                 detector.signal = max(detector.signal * (1.0 - qrs.DECAY), qrs.LOWEST)
         elif time >= qrs.LEARNING and len(detector.waiting) >= 3:
             detector.learn(time)
-    return detector.beats
+    return detector.beats, (detector.signal, detector.noise)
 
 
 # -- rhythm
