@@ -202,9 +202,10 @@ def detect(band: Samples) -> tuple[list[tuple[int, int, bool]], tuple[float, flo
                 detector.waiting.append(at_time[time])
         if detector.learned:
             typical = median(detector.intervals[-8:]) if detector.intervals else 300
-            if time - detector.last > qrs.SEARCH_BACK * typical:
+            silent = time - detector.last  # before the search, which may end it
+            if silent > qrs.SEARCH_BACK * typical:
                 detector.search_back(time)
-            if time - detector.last > qrs.DECAY_AFTER:
+            if silent > qrs.DECAY_AFTER:
                 detector.signal = max(detector.signal * (1.0 - qrs.DECAY), qrs.LOWEST)
         elif time >= qrs.LEARNING and len(detector.waiting) >= 3:
             detector.learn(time)
