@@ -247,7 +247,7 @@ class Sequencer:
             and not (self.joining or self.held)
         ):  # the usual case: the next message, and none is awaited
             self.next = chunk.end
-            self._known = None
+            self._known = self._stray = None
             return [Run(chunk)]
         released: list[Run] = []
         if chunk.stream in self.formers:

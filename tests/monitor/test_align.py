@@ -133,6 +133,16 @@ def test_long_messages_far_ahead_follow_one_another_slowly():
     assert (after.chunk.seq, after.missing, after.restart) == (2, 0, False)
 
 
+def test_a_stray_is_forgotten_once_the_stream_goes_on():
+    """What lies where it lay, hours later, does not bring it back."""
+    sequencer = started()
+    assert push(sequencer, message(7, first=10_000_000)) == []
+    assert sequencer.expire(1.1) == []
+    assert push(sequencer, message(1), now=2.0) == [(1, 0, 0, False)]
+    assert push(sequencer, message(8, first=10_000_010), message(9, first=10_000_020), now=3.0) == []
+    assert [run.chunk.seq for run in sequencer.expire(4.1)] == [8, 9]
+
+
 def test_a_device_that_begins_anew_under_its_old_stream_id_is_heard_after_two_seconds():
     sequencer = Sequencer()
     for i in range(50):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import subprocess
@@ -178,6 +179,21 @@ def test_a_mad_device_leaves_its_own_bed_sound(seed):
     rate = ward.beds()[0].heart_rate
     assert rate is not None
     assert abs(rate - 90) < 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(1, 9), min_size=1, max_size=6))
+def test_where_calls_end_does_not_show_whatever_a_device_does(seed, sizes):
+    """Restarts, gaps, conflicts and all: one message a call, all in one, or any number."""
+    device = Garbage(seed, BED)
+    chunks = [device.chunk() for _ in range(60)]
+    some, at = [], 0
+    for size in itertools.cycle(sizes):
+        some.append(chunks[at : at + size])
+        at += size
+        if at >= len(chunks):
+            break
+    assert listen([chunks]) == listen(one_by_one(chunks)) == listen(some)
 
 
 # -- compiled and interpreted
