@@ -127,6 +127,27 @@ def test_a_normal_beat_differs_little_from_the_normal_beat():
     assert np.delete(difference, ventricular)[4:].max() < 0.2
 
 
+def test_the_window_follows_the_normal_beat_where_r_jumps():
+    """A QRS of two peaks 50 ms apart; in one beat the second is the higher one. Its window is cut as the others are."""
+    strip = drawn(steady(75, 0.5, 25.0))
+    signal = strip.signal.copy()
+    for n, r in enumerate(strip.r_peaks[:-1]):
+        k = np.arange(60)
+        signal[r : r + 60, 0] += ((1.4 if n == 20 else 1.0) * np.exp(-0.5 * ((k - 18) / 3.0) ** 2)).astype(np.float32)
+    seen = Seen(signal)
+    assert [seen.beats[n].sample - strip.r_peaks[n] for n in (19, 20, 21)] == [0, 18, 0]
+    beat = seen.windows[:, CHANNELS.index("beat")]
+    assert np.corrcoef(beat[20], beat[19])[0, 1] > 0.95
+
+
+def test_the_normal_beat_follows_a_slow_change():
+    """T grows from 0.2 to 0.8 mV in five minutes: no beat differs much from those before it, and all are N."""
+    parts = [render(steady(75, 0.5, 10.0), 10.0, heart=Heart(t_mv=t)).signal for t in np.linspace(0.2, 0.8, 30)]
+    seen = Seen(np.concatenate(parts))
+    assert set(seen.rules[1:]) == {"N"}
+    assert np.abs(seen.windows[20:, CHANNELS.index("difference")]).max() < 0.25
+
+
 def test_size_does_not_show_in_the_window_and_polarity_does():
     rhythm = [*steady(75, 0.5, 20.0), (20.2, "V"), *steady(75, 21.3, 25.0)]
     signal = drawn(rhythm).signal
@@ -194,6 +215,15 @@ def test_ventricular_beats_are_told_by_their_shape(pattern, shape):
     named = labels(drawn(rhythm))
     assert set(named["V"]) == {"V"}
     assert set(named["N"]) == {"N"}
+
+
+def test_early_beats_that_are_narrower_do_not_become_the_normal_ones():
+    """A patient with a bundle branch block and narrow ventricular beats, two for each of his own."""
+    rhythm, t = [Rendered(0.5 + 0.8 * n, "N") for n in range(6)], 4.5
+    for n in range(90):
+        t += (1.1, 0.55, 0.45)[n % 3]
+        rhythm.append(Rendered(t, "NVV"[n % 3], shape=1))
+    assert set(labels(drawn(rhythm, qrs_ms=140, pvc_ms=110))["V"]) == {"V"}
 
 
 def test_noise_makes_no_ventricular_beats():

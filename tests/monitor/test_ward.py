@@ -104,6 +104,13 @@ def test_sample_indices_are_those_of_the_device():
     assert np.abs(found - strip.r_peaks[: len(found)]).max() <= 3
 
 
+@pytest.mark.parametrize("fs", [128.0, 250.0, 1000.0])
+def test_a_sample_between_two_of_the_device_is_the_nearer_one(fs):
+    events = play(Ward(), story(fs), fs=fs)
+    nearest = {int(k * fs / FS + 0.5) for k in range(36 * FS)}
+    assert {event.sample for event in of(events, Trigger) + of(events, Quality)} <= nearest
+
+
 def test_waves_are_what_was_analysed_in_the_last_call():
     ward = Ward()
     signal = sinus(10.0)

@@ -352,6 +352,20 @@ def test_duplicates_and_reordering_do_not_show(data):
     assert listen(feeds) == listen([chunks])
 
 
+@settings(max_examples=30, deadline=None)
+@given(SIZES, st.integers(0, 2**32 - 1))
+def test_messages_that_overlap_do_not_show(sizes, seed):
+    """A device that sends some of its last samples again with every message."""
+    signal = story()
+    shuffle = random.Random(seed)
+    chunks = []
+    for chunk in cut(signal, sizes):
+        again = min(chunk.first, shuffle.randint(0, 200))
+        first = chunk.first - again
+        chunks.append(Chunk(BED, 1, chunk.seq, first, chunk.fs, signal[first : chunk.end]))
+    assert listen(one_by_one(chunks)) == listen([cut(signal, len(signal))])
+
+
 GAPS = st.one_of(st.integers(1, 40), st.integers(1, 10_000), st.sampled_from((10, 11, 1440, 10_000)))
 CUT_AT = st.integers(round(12.0 * FS), round(12.75 * FS))
 
