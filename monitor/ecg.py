@@ -39,9 +39,6 @@ AAMI_OF_SYMBOL: Final[dict[str, str]] = {
 e and j (escape beats) are in N, as EC57's mapping of MIT-BIH has it; ``bxb`` prints them in S.
 """
 
-RHYTHMS: Final = ("N", "VT", "B", "T", "ASYS")
-"""WFDB rhythm strings, without the parenthesis, that the rhythm analysis names."""
-
 BED_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
 _ECG_LEADS: Final = (

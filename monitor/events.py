@@ -69,7 +69,7 @@ class Rhythm(Event):
     """The rhythm changed.
 
     Attributes:
-        label: WFDB rhythm string without the parenthesis; see :data:`monitor.ecg.RHYTHMS`.
+        label: WFDB rhythm string without the parenthesis; see :data:`monitor.rhythm.LABELS`.
     """
 
     type: ClassVar[str] = "rhythm"

@@ -42,7 +42,7 @@ ASYSTOLE_AFTER: Final = 4.0
 WAIT: Final = 0.45
 """Seconds from an R peak within which a detector that is not searching back has said so."""
 SETTLE: Final = 8.0
-"""Seconds from the start of a stream, or of usable signal, before silence counts: the detector is learning."""
+"""Seconds from the start of a stream before silence counts: the detector is learning."""
 EXTREME_TACHY_RATE: Final = 140.0
 EXTREME_BRADY_RATE: Final = 40.0
 VT_RATE: Final = 100.0

@@ -10,7 +10,7 @@ stream was cut into messages, on the order of messages within the reordering win
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final
@@ -186,6 +186,21 @@ class Ward:
             events += self._obey(command)
         round_: list[tuple[_Bed, Run]] = []
         advanced: set[int] = set()
+        for bed, run in self._released(chunks, now):
+            bed.last_data = now  # what is dropped is not data: a bed that sends only such is silent
+            if run.restart:
+                if bed.row in advanced:
+                    events += self._analyse(round_)
+                    round_, advanced = [], set()
+                events += self._restart(bed, run)
+            round_.append((bed, run))
+            advanced.add(bed.row)
+        events += self._analyse(round_)
+        events += self._watch(now)
+        return events
+
+    def _released(self, chunks: Iterable[Chunk], now: float) -> Iterator[tuple[_Bed, Run]]:
+        """What the sequencers let go: as messages arrive, then what has been awaited for too long."""
         for chunk in chunks:
             bed = self._beds.get(chunk.bed) or self._admit(chunk.bed, now)
             conflicts = bed.sequencer.conflicts
@@ -193,26 +208,10 @@ class Ward:
             if bed.sequencer.conflicts > conflicts:
                 bed.last_conflict = now
             for run in ready:
-                bed.last_data = now  # what is dropped is not data: a bed that sends only such is silent
-                if run.restart and bed.row in advanced:
-                    events += self._analyse(round_)
-                    round_, advanced = [], set()
-                if run.restart:
-                    events += self._restart(bed, run)
-                round_.append((bed, run))
-                advanced.add(bed.row)
+                yield bed, run
         for bed in self._beds.values():
             for run in bed.sequencer.expire(now):
-                bed.last_data = now
-                if run.restart:
-                    events += self._analyse(round_)
-                    round_ = []
-                    events += self._restart(bed, run)
-                round_.append((bed, run))
-        if round_:
-            events += self._analyse(round_)
-        events += self._watch(now)
-        return events
+                yield bed, run
 
     def waves(self) -> list[Wave]:
         """The display signal that the last :meth:`feed` analysed."""
