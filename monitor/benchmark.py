@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import gc
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from importlib.metadata import version
 from statistics import median
 from typing import Any, Final
 
@@ -17,6 +14,7 @@ import numpy as np
 
 from monitor.classifier import Names
 from monitor.events import Beat, Event
+from monitor.machine import describe
 from monitor.messages import Chunk
 from monitor.records import toy_record
 from monitor.ward import Ward
@@ -131,27 +129,8 @@ def measure(plan: Plan, classifier: Names | None, done: Callable[[int], None] = 
         spread=max(run.cpu for run in runs) / min(run.cpu for run in runs),
         wall_over_cpu=median(run.wall / run.cpu for run in runs),
         beats=runs[0].beats,
-        machine=machine(),
+        machine=describe("wardbeat", "numpy", "numba", "torch"),
     )
-
-
-def machine() -> dict[str, Any]:
-    """What figures depend on."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("wardbeat", "numpy", "numba", "torch")},
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            found = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    except OSError:
-        found = []
-    return found[0] if found else platform.processor() or platform.machine()
 
 
 def _ticks(plan: Plan) -> Iterator[list[Chunk]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from trainer.bench import kernel
 from trainer.evaluate import evaluate
 from trainer.train import train
 
-__all__ = ["evaluate", "train"]
+__all__ = ["evaluate", "kernel", "train"]

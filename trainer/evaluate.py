@@ -167,13 +167,14 @@ def _jobs(db: str, records: str, leads: str, model: Model | None) -> list[Job]:
     from monitor.records import find_database, record_names
 
     folder = find_database(db)
-    names = _words(records) or [name for name in record_names(folder) if (folder / f"{name}.atr").is_file()]
+    names = words(records) or [name for name in record_names(folder) if (folder / f"{name}.atr").is_file()]
     if not names:
         raise RecordError("no record has reference annotations", where=str(folder), remedy="they are files *.atr")
-    return [Job(folder / name, tuple(_words(leads)), model) for name in names]
+    return [Job(folder / name, tuple(words(leads)), model) for name in names]
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """What stands between the commas of an option's text."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
@@ -234,12 +235,17 @@ def _report(
     for table in tables:
         console.print(table.to_rich())
     if json_file is not None:
-        _write(json_file, json.dumps(heading | to_json(periods), indent=1, allow_nan=False) + "\n")
+        write_file(json_file, json.dumps(heading | to_json(periods), indent=1, allow_nan=False) + "\n")
     if markdown_file is not None:
-        _write(markdown_file, "\n".join(table.to_markdown() for table in tables))
+        write_file(markdown_file, "\n".join(table.to_markdown() for table in tables))
 
 
-def _write(file: Path, text: str) -> None:
+def write_file(file: Path, text: str) -> None:
+    """Write what a command was asked to write.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     from monitor.exceptions import ConfigError
 
     try:

@@ -283,9 +283,9 @@ def _period_json(period: Period) -> dict[str, Any]:
         "records": {
             record.record: {
                 "counts": record.beats.counts.tolist(),
-                "qrs": _score_json(record.beats.qrs),
-                "qrs_within_50_ms": _score_json(record.narrow.qrs),
-                "classes": {label: _score_json(record.beats.of(label)) for label in "NSVF"},
+                "qrs": score_json(record.beats.qrs),
+                "qrs_within_50_ms": score_json(record.narrow.qrs),
+                "classes": {label: score_json(record.beats.of(label)) for label in "NSVF"},
                 "accuracy": _number(record.beats.accuracy),
             }
             for record in period.records
@@ -300,7 +300,7 @@ def _period_json(period: Period) -> dict[str, Any]:
 
 def _split_json(split: SplitScore) -> dict[str, Any]:
     scores: dict[str, Any] = {
-        summary.title: _score_json(summary.score)
+        summary.title: score_json(summary.score)
         | {
             "average": dict(zip(("se", "ppv", "f1"), map(_number, summary.average), strict=True)),
             "f1_interval": [_number(bound) for bound in summary.interval],
@@ -316,7 +316,8 @@ def _split_json(split: SplitScore) -> dict[str, Any]:
     return {"records": list(split.records), "counts": split.confusion.counts.tolist(), "scores": scores}
 
 
-def _score_json(score: Score) -> dict[str, Any]:
+def score_json(score: Score) -> dict[str, Any]:
+    """Counts and shares as JSON values; null where a share is not defined."""
     ratios = {"se": score.se, "ppv": score.ppv, "f1": score.f1}
     return score._asdict() | {name: _number(value) for name, value in ratios.items()}
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from monitor.ecg import AAMI_CLASSES
 from trainer.confusion import COLUMNS, ROWS, Score
-from trainer.scores import Period, RecordScore, SplitScore
+from trainer.scores import PERIODS, Period, RecordScore, SplitScore
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
+
+    from trainer.comparison import Result, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,40 @@ def beat_tables(periods: Sequence[Period]) -> list[Table]:
         tables += [_confusion_table(split, period.title) for split in _headline(period.splits)]
         tables.append(_milliseconds_table(period, labels=True))
     return tables
+
+
+def kernel_tables(result: Result) -> list[Table]:
+    """Speed beside accuracy, a line a contender; then the counts behind the accuracy."""
+    first, later = PERIODS
+    speed = Table(
+        "Speed and accuracy",
+        (
+            *("", "causal", "ns/sample", "lowest to highest", f"x {result.yardstick}"),
+            *(f"F1 % {first}", f"F1 % {later}", f"errors {first}"),
+        ),
+        [_kernel_row(result, row, first, later) for row in result.rows],
+        names=2,
+    )
+    tables = [speed]
+    for period in PERIODS:
+        rows = []
+        for row in result.rows:
+            if row.confusions:
+                score = row.score(period)
+                rows.append((row.name, str(score.tp + score.fn), str(score.fn), str(score.fp), *_ratios(score)))
+        columns = ("detector", "beats", "missed", "extra", "Se %", "PPV %", "F1 %")
+        tables.append(Table(f"Detection, {period}", columns, rows))
+    return tables
+
+
+def _kernel_row(result: Result, row: Row, first: str, later: str) -> tuple[str, ...]:
+    low, high = (f"{value:.1f}" for value in (min(row.nanoseconds), max(row.nanoseconds)))
+    time = f"{row.median:.1f}", f"{low} to {high}" if len(row.nanoseconds) > 1 else "-", f"{result.ratio(row):.2f}"
+    figures = "", "", ""
+    if row.confusions:
+        score = row.score(first)
+        figures = _percent(score.f1), _percent(row.score(later).f1), str(score.fn + score.fp)
+    return row.name, "yes" if row.causal else "no", *time, *figures
 
 
 def _qrs_row(record: RecordScore) -> tuple[str, ...]:

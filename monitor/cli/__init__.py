@@ -31,6 +31,9 @@ _COMMANDS: Final = {
     "data": ("monitor.cli.data:app", "Find or download databases."),
 }
 
+_GUESTS: Final = {"bench": {"kernel": "trainer.cli:kernel"}}
+"""Commands that live elsewhere than the group in which they are called: group -> command -> where."""
+
 
 class _LazyGroup(TyperGroup):
     """A group that imports a command's module when the command is called."""
@@ -45,16 +48,24 @@ class _LazyGroup(TyperGroup):
         words = sys.argv[1:]
         if not any(word == cmd_name for word in words):  # the list of commands: a name and a line will do
             return TyperCommand(cmd_name, short_help=summary, help=summary)
-        module_name, attribute = target.split(":")
-        found: Any = getattr(importlib.import_module(module_name), attribute)
-        if isinstance(found, typer.Typer):
-            command = typer.main.get_command(found)
-        else:
-            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            single.command(cmd_name)(found)
-            command = typer.main.get_command(single)
-        command.name = cmd_name
+        command = _load(cmd_name, target)
+        for guest, home in _GUESTS.get(cmd_name, {}).items():
+            command.add_command(_load(guest, home))
         return command
+
+
+def _load(name: str, target: str) -> Any:
+    """Import a command, a function or a group of them, from where ``module:attribute`` says."""
+    module_name, attribute = target.split(":")
+    found: Any = getattr(importlib.import_module(module_name), attribute)
+    if isinstance(found, typer.Typer):
+        command = typer.main.get_command(found)
+    else:
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        single.command(name)(found)
+        command = typer.main.get_command(single)
+    command.name = name
+    return command
 
 
 app = typer.Typer(

@@ -1,0 +1,132 @@
+"""wardbeat's kernels called by themselves, to be timed. No other module here knows what arguments they take.
+
+:class:`WholeRecord` gives each kernel a record in one call; :class:`BedsOfAWard` goes the way of a live ward.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import sosfilt
+
+from monitor import align, beats, filters, frontend, qrs
+from monitor.ecg import FS, MAX_LEADS
+from monitor.events import Beat
+from monitor.records import Record
+from monitor.replay import analyse
+from monitor.ward import BED_STATE
+
+LEADS: Final = (1,)
+"""Numbers of leads that the detector can look at."""
+
+BEDS: Final = 64
+CHUNK: Final = 36
+"""Samples a message: 100 ms."""
+
+LEAD_IN: Final = 100
+"""Messages of every bed before time is kept: 10 s, past what the detector learns from."""
+
+
+class WholeRecord:
+    """The filters and the detector over a whole record, each in one call.
+
+    Args:
+        signal: (n, leads) mV at 360 Hz, no NaN.
+    """
+
+    def __init__(self, signal: NDArray[np.floating]) -> None:
+        self._count, self._leads = signal.shape
+        # Written here, so that the first touch of fresh memory is not timed.
+        self._samples = np.full((MAX_LEADS, self._count), 0.0)
+        self._samples[: self._leads] = signal.T
+        self._flags = np.full(self._count, align.OK)
+        self._display = np.full((MAX_LEADS, self._count), 0.0)
+        self._band = np.full(self._count, 0.0)
+        self._found = np.zeros(self._count // qrs.REFRACTORY + 40, qrs.DETECTION)
+
+    def filters(self) -> None:
+        """Filter each lead for display and the first for the detector."""
+        state = np.zeros(1, filters.STATE)[0]
+        filters.step(state, self._samples, self._count, self._leads, self._display, self._band)
+
+    def detector(self) -> None:
+        """Look for beats in what :meth:`filters` left."""
+        state = np.zeros(1, qrs.STATE)[0]
+        qrs.start(state)
+        qrs.step(state, self._band, self._flags, self._count, self._found)
+
+    def both(self) -> None:
+        """Filter, then look for beats."""
+        self.filters()
+        self.detector()
+
+    def sosfilt(self) -> None:
+        """What :meth:`filters` does, by scipy: the same coefficients, float64."""
+        for lead in range(self._leads):
+            sosfilt(filters.DISPLAY_SOS, self._samples[lead])
+        sosfilt(filters.DETECTOR_SOS, self._samples[0])
+
+
+class BedsOfAWard:
+    """:func:`monitor.frontend.tick` with a message of each bed a call, as :class:`monitor.ward.Ward` calls it.
+
+    Each of :data:`BEDS` beds plays another part of one record; together they play it once.
+
+    Args:
+        signal: (n, leads) mV at 360 Hz, at least one message a bed.
+
+    Attributes:
+        samples: that :meth:`play` takes, all beds together; a sample of two leads counts once.
+    """
+
+    def __init__(self, signal: NDArray[np.floating]) -> None:
+        count, leads = signal.shape
+        messages = count // BEDS // CHUNK
+        self.samples = messages * BEDS * CHUNK
+        first = np.arange(BEDS)[:, np.newaxis] * (count // BEDS) - LEAD_IN * CHUNK
+        played = signal.take(first + np.arange((LEAD_IN + messages) * CHUNK), axis=0, mode="wrap")
+        self._messages = np.zeros((LEAD_IN + messages, BEDS * CHUNK, MAX_LEADS), np.float32)
+        by_message = played.reshape(BEDS, LEAD_IN + messages, CHUNK, leads).swapaxes(0, 1)
+        self._messages[:, :, :leads] = by_message.reshape(LEAD_IN + messages, BEDS * CHUNK, leads)
+
+        self._beds = np.zeros(BEDS, BED_STATE)
+        table, half = align.design(FS)
+        self._tables = table[np.newaxis]
+        for bed in self._beds:
+            frontend.start(bed["front"], leads, FS * 1000, half)
+        wave = CHUNK + 2
+        rows = [(bed, bed * CHUNK, CHUNK, 0, 0, 0, bed * wave, 0) for bed in range(BEDS)]
+        self._segments = np.array(rows, frontend.SEGMENT)
+        most = frontend.beat_capacity(BEDS * wave, BEDS)
+        self._marks = np.empty(frontend.capacity(BEDS * wave, BEDS), frontend.MARK)
+        self._found = np.empty(most, beats.BEAT)
+        self._windows = np.empty((most, len(beats.CHANNELS), beats.WIDTH), np.float32)
+        self._features = np.empty((most, len(beats.FEATURES)), np.float32)
+        self._wave = np.empty((BEDS * wave, MAX_LEADS), np.float32)
+        self._feed(self._messages[:LEAD_IN])
+
+    def play(self) -> None:
+        """Take every message; once, for the beds keep what they have heard."""
+        self._feed(self._messages[LEAD_IN:])
+
+    def _feed(self, messages: NDArray[np.float32]) -> None:
+        for samples in messages:
+            frontend.tick(
+                self._beds["front"],
+                self._segments,
+                samples,
+                self._tables,
+                self._marks,
+                self._found,
+                self._windows,
+                self._features,
+                self._wave,
+            )
+
+
+def r_peaks(record: Record) -> NDArray[np.int64]:
+    """R peaks of the beats that a ward finds in a record, increasing."""
+    events = (event for batch in analyse(record) for event in batch)
+    return np.array(sorted({event.sample for event in events if isinstance(event, Beat)}), np.int64)
