@@ -31,6 +31,14 @@ def test_help_lists_every_command():
         assert f" {name} " in done.stdout
 
 
+def test_a_group_lists_the_commands_that_live_elsewhere():
+    done = wardbeat("bench", "--help")
+    assert done.returncode == 0
+    for name in ("ward", "kernel"):
+        assert f" {name} " in done.stdout
+    assert " bench kernel [OPTIONS]" in wardbeat("bench", "kernel", "--help").stdout
+
+
 def test_help_needs_no_heavy_import():
     heavy = "{'torch', 'numba', 'numpy', 'scipy', 'wfdb', 'pydantic', 'websockets'}"
     code = (
