@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from trainer.confusion import Score
-from trainer.scores import Distribution, Outcome, score_beats, score_qrs, score_record, to_json
+from trainer.outcome import Outcome
+from trainer.scores import Distribution, score_beats, score_qrs, score_record, to_json
 from trainer.tables import Table, beat_tables, qrs_tables
 
 FS = 360.0
