@@ -95,7 +95,7 @@ def qrs(
             from trainer.plots import draw_distributions
 
             draw_distributions(these, folder)
-    heading = {"scored": "qrs", "database": db, "leads": leads}
+    heading: dict[str, Any] = {"scored": "qrs", "database": db, "leads": leads}
     if noise:
         heading |= {"noise": noise, "seed": seed}
     _report(heading | results_json(chosen, results), plan_tables(chosen, results), json_file, markdown_file)

@@ -133,7 +133,7 @@ def _noise_table(chosen: Plan, lines: Sequence[Line]) -> Table:
 
 
 def _difference_table(chosen: Plan, lines: Sequence[Line]) -> Table:
-    picks = (lambda line: line.qrs), (lambda line: line.narrow), (lambda line: line.triggers)
+    picks: tuple[Callable[[Line], Score], ...] = (lambda x: x.qrs, lambda x: x.narrow, lambda x: x.triggers)
     rows = []
     for line in sorted(lines, key=lambda line: (line.variant.lead_title, *_place(line))):
         figures = [text for pick in picks for text in (_percent(pick(line).f1), _points(line.points(pick)))]
