@@ -84,7 +84,7 @@ def qrs(
 
     chosen = plan(leads, noise=noise, snr=snr, seed=seed, fs=fs, gain=gain)
     paths = _records(db, records, preferred=RECORDS if noise == "em" else ())
-    folders = {variant: _plot_folder(plots, chosen.title_of(variant)) for variant in chosen.variants}
+    folders = {v: None if plots is None else _plot_folder(plots / chosen.folder_of(v)) for v in chosen.variants}
     jobs = [Job(path, v.leads, None, v.condition, folders[v]) for v in chosen.variants for path in paths]
     outcomes = run(jobs, processes)
     results = []
@@ -142,14 +142,10 @@ def _records(db: str, records: str, *, preferred: Sequence[str] = ()) -> list[Pa
     return [folder / name for name in names]
 
 
-def _plot_folder(plots: Path | None, title: str) -> Path | None:
-    """Make the folder for a variant's pages, and see that they can be written."""
-    import re
+def _plot_folder(folder: Path) -> Path:
+    """Make a folder for pages, and see that they can be written."""
     import tempfile
 
-    if plots is None:
-        return None
-    folder = plots / re.sub(r"[^A-Za-z0-9.+-]+", "-", title) if title else plots
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -181,7 +181,7 @@ def _draw_page(record: Record, marks: _Marks, strips: Sequence[Strip], title: st
     figure = Figure(figsize=(width * _MM, height * _MM), dpi=_DPI, facecolor="white")
     figure.text(_LEFT / width, 1 - 8 / height, title, fontsize=13, fontweight="bold", va="center")
     if note:
-        figure.text(1 - _RIGHT / width, 1 - 8 / height, note, fontsize=8, va="center", ha="right")
+        figure.text(1 - _RIGHT / width, 1 - 16.5 / height, note, fontsize=8, va="center", ha="right")
     _draw_legend(figure, 1 - 16.5 / height, width)
     figure.text(_LEFT / width, 5 / height, _SCALE, fontsize=7.5, va="center", color="#555555")
 
@@ -223,7 +223,7 @@ def _draw_marks(axes: Axes, marks: _Marks, strip: Strip, fs: float) -> None:
     axes.set_ylim(0, 2)
     axes.axis("off")
     for y, name in ((1.45, "reference"), (0.45, "found")):
-        axes.text(-0.008, y / 2, name, transform=axes.transAxes, fontsize=7.5, ha="right", va="center")
+        axes.text(-0.022, y / 2, name, transform=axes.transAxes, fontsize=7.5, ha="right", va="center")
     for i in _within(marks.reference, strip):
         x, colour = (marks.reference[i] - strip.first) / fs, marks.reference_colours[i]
         weight = "bold" if colour == MISSED else "normal"
@@ -265,7 +265,8 @@ def _draw_lead(
         axes.vlines(at, low, high, color=wanted, linewidth=1.2, linestyle=line, alpha=0.75, zorder=1)
     values = record.signal[strip.first : strip.stop, lead]
     axes.plot(np.arange(len(values)) / fs, values, color=_INK, linewidth=0.8, zorder=2)
-    ticks = np.arange(math.ceil(low / (2 * coarse)), high / (2 * coarse) + 1) * 2 * coarse
+    apart = 2 * coarse if high - low > 4 * coarse else coarse
+    ticks = np.arange(math.ceil(low / apart), high / apart + 1) * apart
     axes.set_yticks(
         ticks[(ticks > low + 0.4 * coarse) & (ticks < high - 0.4 * coarse)]
     )  # those of two leads would meet

@@ -136,7 +136,8 @@ def _difference_table(chosen: Plan, lines: Sequence[Line]) -> Table:
     picks: tuple[Callable[[Line], Score], ...] = (lambda x: x.qrs, lambda x: x.narrow, lambda x: x.triggers)
     rows = []
     for line in sorted(lines, key=lambda line: (line.variant.lead_title, *_place(line))):
-        figures = [text for pick in picks for text in (_percent(pick(line).f1), _points(line.points(pick)))]
+        points = ["" if line.base is None else _points(line.points(pick)) for pick in picks]
+        figures = [text for pick, p in zip(picks, points, strict=True) for text in (_percent(pick(line).f1), p)]
         names = line.variant.lead_title, line.period, f"{line.records} ({line.count})", line.variant.condition.title
         rows.append((*names, *figures))
     columns = ["leads", "period", "records", chosen.varied]
@@ -284,7 +285,8 @@ def _percent(share: float) -> str:
 
 
 def _points(difference: float) -> str:
-    return "-" if math.isnan(difference) else f"{100 * difference:+.2f}"
+    rounded = round(100 * difference, 2) + 0.0  # no minus before nothing
+    return "-" if math.isnan(difference) else f"{rounded:+.2f}"
 
 
 def _interval(bounds: tuple[float, float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -69,6 +70,11 @@ class Plan:
         if len(self.conditions) > 1:
             parts.append(variant.condition.title)
         return ", ".join(parts)
+
+    def folder_of(self, variant: Variant) -> str:
+        """A folder's name for what one variant leaves behind; the same folder, if it is the only one."""
+        title = self.title_of(variant)
+        return re.sub(r"[^A-Za-z0-9.-]+", "_", f"{self.title} {title}".strip()) if title else "."
 
 
 def plan(leads: str, *, noise: str = "", snr: str = "", seed: int = 0, fs: str = "", gain: str = "") -> Plan:
@@ -168,7 +174,7 @@ class Line:
         triggers: provisional R peaks.
         unusable: share of the time in which no lead could be analysed.
         milliseconds: distances and delays by name.
-        base: the same leads, period and records as recorded; the line itself there.
+        base: the same leads, period and records as recorded; None for that itself.
     """
 
     variant: Variant
