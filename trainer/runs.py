@@ -49,7 +49,7 @@ class Job:
 
 
 def analyse_record(job: Job) -> Outcome:
-    """Run the monitor over one record and compare nothing yet.
+    """Run the monitor over one record under a condition; draw its wrong beats if pages are wanted.
 
     Raises:
         RecordError: the record or its annotations cannot be read, it has no such lead, no beat is annotated, or the
