@@ -167,6 +167,15 @@ def read_record(path: str | Path, leads: Sequence[str | int] | None = None) -> R
     return Record(base.name, fs, tuple(data.sig_name), signal.astype(np.float32))
 
 
+def lead_columns(path: str | Path, leads: Sequence[str | int] | None = None) -> list[int]:
+    """Which of a record's signals :func:`read_record` gives for `leads`, by number.
+
+    Raises:
+        RecordError: the record is missing or damaged, has no ECG, or has no such lead.
+    """
+    return _open(path, leads)[2]
+
+
 def _open(path: str | Path, leads: Sequence[str | int] | None) -> tuple[Path, float, list[int]]:
     """The record's path without suffix, the rate of the leads asked for, and their columns."""
     import wfdb

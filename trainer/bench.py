@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from trainer.evaluate import PAGE_WIDTH, words, write_file
+from trainer.evaluate import PAGE_WIDTH, write_file
 
 EVERY: Final = "all"
 _NO_VERSIONS: Final = ("processor", "cores")
@@ -94,6 +94,7 @@ def kernel(
 def _paths(db: str, records: str) -> list[Path]:
     from monitor.exceptions import RecordError
     from monitor.records import find_database, record_names
+    from trainer.variants import words
 
     folder = find_database(db)
     names = words(records)

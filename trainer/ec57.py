@@ -113,11 +113,15 @@ class Comparison(NamedTuple):
         confusion: counts by class.
         reference: (k,) int64, indices of the matched beats in the reference annotations.
         test: (k,) int64, indices of their partners in the test annotations.
+        missed: (a,) int64, indices of the reference beats that have none.
+        extra: (b,) int64, indices of the test beats that have none.
     """
 
     confusion: Confusion
     reference: Samples
     test: Samples
+    missed: Samples
+    extra: Samples
 
 
 def compare(
@@ -177,7 +181,7 @@ def compare(
     errors = (_intervals(reference, breaks)[decided] - _intervals(test)[decided_test]) * 1000.0 / fs
     errors = errors[np.isfinite(errors)]
     confusion = Confusion(counts, float(np.sum(errors**2)), errors.size)
-    return Comparison(confusion, ours[found], theirs[called])
+    return Comparison(confusion, ours[found], theirs[called], ours[missed], theirs[extra])
 
 
 def flutter_intervals(samples: Samples, symbols: Sequence[str]) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.confusion import COLUMNS, ROWS, Confusion, Score, bootstrap, gross, mean
-from trainer.ec57 import LEARNING_PERIOD, WINDOW, Comparison, compare
+from trainer.ec57 import LEARNING_PERIOD, WINDOW
+from trainer.outcome import Outcome
 from trainer.splits import splits
 
 NARROW_WINDOW: Final = 0.050
@@ -25,39 +26,6 @@ _WITHOUT: Final = {"S": "232", "F": "213"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """What the monitor made of one record, and what the annotators did. Samples are the record's own.
-
-    Attributes:
-        record: the record's name.
-        fs: Hz.
-        length: samples in the record.
-        reference_samples: (n,) int64, annotations of every kind.
-        reference_symbols: (n,) annotation symbols.
-        samples: (m,) int64, R peaks of the beats found, increasing.
-        symbols: (m,) their final labels.
-        confirmed: (m,) int64, the sample whose processing first made each beat known.
-        final: (m,) int64, the sample whose processing fixed its label.
-        search_back: (m,) bool, found by looking back.
-        triggers: (t,) int64, provisional R peaks, increasing.
-        triggered: (t,) int64, the sample whose processing gave each of them.
-    """
-
-    record: str
-    fs: float
-    length: int
-    reference_samples: NDArray[np.int64]
-    reference_symbols: list[str]
-    samples: NDArray[np.int64]
-    symbols: list[str]
-    confirmed: NDArray[np.int64]
-    final: NDArray[np.int64]
-    search_back: NDArray[np.bool_]
-    triggers: NDArray[np.int64]
-    triggered: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class RecordScore:
     """One record over one period.
 
@@ -68,6 +36,8 @@ class RecordScore:
         narrow: counts within :data:`NARROW_WINDOW`.
         triggers: counts of the provisional R peaks; their labels mean nothing.
         milliseconds: distances and delays of the matched beats by name, each (k,).
+        seconds: how long the period is.
+        unusable: seconds of it in which no lead could be analysed.
     """
 
     record: str
@@ -76,25 +46,14 @@ class RecordScore:
     narrow: Confusion
     triggers: Confusion
     milliseconds: dict[str, NDArray[np.float64]]
+    seconds: float
+    unusable: float
 
 
 def score_record(outcome: Outcome, start: float) -> RecordScore:
     """Score one record from `start` (s) to its end."""
 
-    def against(samples: NDArray[np.int64], symbols: Sequence[str], **options: Any) -> Comparison:
-        return compare(
-            outcome.reference_samples,
-            outcome.reference_symbols,
-            samples,
-            symbols,
-            fs=outcome.fs,
-            start=round(start * outcome.fs),
-            stop=outcome.length,
-            **options,
-        )
-
-    beats = against(outcome.samples, outcome.symbols)
-    triggers = against(outcome.triggers, ["N"] * outcome.triggers.size)
+    beats, triggers = outcome.compare(start), outcome.compare_triggers(start)
     to_ms = np.float64(1000.0 / outcome.fs)
     peaks = outcome.samples[beats.test]
     offset = (peaks - outcome.reference_samples[beats.reference]) * to_ms
@@ -104,8 +63,8 @@ def score_record(outcome: Outcome, start: float) -> RecordScore:
     return RecordScore(
         record=outcome.record,
         beats=beats.confusion,
-        escapes_in_s=against(outcome.samples, outcome.symbols, escape="S").confusion,
-        narrow=against(outcome.samples, outcome.symbols, window=NARROW_WINDOW).confusion,
+        escapes_in_s=outcome.compare(start, escape="S").confusion,
+        narrow=outcome.compare(start, window=NARROW_WINDOW).confusion,
         triggers=triggers.confusion,
         milliseconds={
             "R peak minus annotation": offset,
@@ -116,6 +75,8 @@ def score_record(outcome: Outcome, start: float) -> RecordScore:
             "R to final label": label_delay[~late],
             "R to final label, search-back": label_delay[late],
         },
+        seconds=max(outcome.length / outcome.fs - start, 0.0),
+        unusable=float(np.sum(np.diff(np.maximum(outcome.unusable, start * outcome.fs)))) / outcome.fs,
     )
 
 
@@ -184,6 +145,8 @@ class SplitScore:
         confusion: the sum of their counts.
         summaries: detection, or one a class.
         namings: accuracy and the like; empty for detection.
+        milliseconds: distributions of distances and delays, by name.
+        unusable: share of the time in which no lead could be analysed, 0 to 1.
     """
 
     title: str
@@ -191,6 +154,12 @@ class SplitScore:
     confusion: Confusion
     summaries: list[Summary]
     namings: list[Naming]
+    milliseconds: dict[str, Distribution]
+    unusable: float
+
+    def score(self, title: str) -> Score:
+        """The gross score of the summary of that title."""
+        return next(summary.score for summary in self.summaries if summary.title == title)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,12 +194,11 @@ def _period(title: str, outcomes: Sequence[Outcome], *, classes: bool) -> Period
     kept = {name for names in sets.values() for name in names}
     records = {o.record: score_record(o, PERIODS[title]) for o in outcomes if o.record in kept}
     summarise = _score_classes if classes else _score_detection
-    names = next(iter(records.values())).milliseconds if records else ()
     return Period(
         title,
         list(records.values()),
         [summarise(name, [records[record] for record in members]) for name, members in sets.items()],
-        {name: Distribution.of(np.concatenate([r.milliseconds[name] for r in records.values()])) for name in names},
+        _distributions(list(records.values())),
     )
 
 
@@ -241,7 +209,7 @@ def _score_detection(title: str, records: list[RecordScore]) -> SplitScore:
         Summary.of("QRS within 50 ms", [record.narrow for record in records], lambda c: c.qrs),
         Summary.of("triggers", [record.triggers for record in records], lambda c: c.qrs),
     ]
-    return SplitScore(title, tuple(record.record for record in records), gross(beats), summaries, [])
+    return _split(title, records, summaries, [])
 
 
 def _score_classes(title: str, records: list[RecordScore]) -> SplitScore:
@@ -261,7 +229,25 @@ def _score_classes(title: str, records: list[RecordScore]) -> SplitScore:
         Naming.of("accuracy", beats, lambda c: c.accuracy),
         Naming.of("macro F1", beats, lambda c: c.macro_f1),
     ]
-    return SplitScore(title, names, gross(beats), summaries, namings)
+    return _split(title, records, summaries, namings)
+
+
+def _split(title: str, records: Sequence[RecordScore], summaries: list[Summary], namings: list[Naming]) -> SplitScore:
+    seconds = sum(record.seconds for record in records)
+    return SplitScore(
+        title,
+        tuple(record.record for record in records),
+        gross(record.beats for record in records),
+        summaries,
+        namings,
+        _distributions(records),
+        sum(record.unusable for record in records) / seconds if seconds else math.nan,
+    )
+
+
+def _distributions(records: Sequence[RecordScore]) -> dict[str, Distribution]:
+    names = records[0].milliseconds if records else ()
+    return {name: Distribution.of(np.concatenate([r.milliseconds[name] for r in records])) for name in names}
 
 
 def _of(label: str, *, strict: bool = False) -> Callable[[Confusion], Score]:
@@ -285,16 +271,23 @@ def _period_json(period: Period) -> dict[str, Any]:
                 "counts": record.beats.counts.tolist(),
                 "qrs": score_json(record.beats.qrs),
                 "qrs_within_50_ms": score_json(record.narrow.qrs),
+                "triggers": score_json(record.triggers.qrs),
+                "cannot_analyse": number(record.unusable / record.seconds) if record.seconds else None,
                 "classes": {label: score_json(record.beats.of(label)) for label in "NSVF"},
-                "accuracy": _number(record.beats.accuracy),
+                "accuracy": number(record.beats.accuracy),
             }
             for record in period.records
         },
         "splits": {split.title: _split_json(split) for split in period.splits},
-        "milliseconds": {
-            name: {key: _number(value) for key, value in asdict(distribution).items()}
-            for name, distribution in period.milliseconds.items()
-        },
+        "milliseconds": milliseconds_json(period.milliseconds),
+    }
+
+
+def milliseconds_json(distributions: Mapping[str, Distribution]) -> dict[str, Any]:
+    """Distributions by name as JSON values."""
+    return {
+        name: {key: number(value) for key, value in asdict(distribution).items()}
+        for name, distribution in distributions.items()
     }
 
 
@@ -302,25 +295,32 @@ def _split_json(split: SplitScore) -> dict[str, Any]:
     scores: dict[str, Any] = {
         summary.title: score_json(summary.score)
         | {
-            "average": dict(zip(("se", "ppv", "f1"), map(_number, summary.average), strict=True)),
-            "f1_interval": [_number(bound) for bound in summary.interval],
+            "average": dict(zip(("se", "ppv", "f1"), map(number, summary.average), strict=True)),
+            "f1_interval": [number(bound) for bound in summary.interval],
         }
         for summary in split.summaries
     }
     for naming in split.namings:
         scores[naming.title] = {
-            "gross": _number(naming.gross),
-            "average": _number(naming.average),
-            "interval": [_number(bound) for bound in naming.interval],
+            "gross": number(naming.gross),
+            "average": number(naming.average),
+            "interval": [number(bound) for bound in naming.interval],
         }
-    return {"records": list(split.records), "counts": split.confusion.counts.tolist(), "scores": scores}
+    return {
+        "records": list(split.records),
+        "counts": split.confusion.counts.tolist(),
+        "scores": scores,
+        "milliseconds": milliseconds_json(split.milliseconds),
+        "cannot_analyse": number(split.unusable),
+    }
 
 
 def score_json(score: Score) -> dict[str, Any]:
-    """Counts and shares as JSON values; null where a share is not defined."""
+    """Counts and ratios as JSON values."""
     ratios = {"se": score.se, "ppv": score.ppv, "f1": score.f1}
-    return score._asdict() | {name: _number(value) for name, value in ratios.items()}
+    return score._asdict() | {name: number(value) for name, value in ratios.items()}
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
+    """A JSON value: null for what is not defined."""
     return None if math.isnan(value) else value

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from monitor.ecg import AAMI_CLASSES
 from trainer.confusion import COLUMNS, ROWS, Score
 from trainer.scores import PERIODS, Period, RecordScore, SplitScore
+from trainer.variants import Line, Plan, Results, lines_of
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -53,20 +54,120 @@ class Table:
         return f"**{self.title}**\n\n{body}\n"
 
 
-def qrs_tables(periods: Sequence[Period]) -> list[Table]:
+def plan_tables(chosen: Plan, results: Results) -> list[Table]:
+    """Detection of one variant in full; of several, what is comparable: sets of records, delays, and all together."""
+    if len(results) == 1:
+        return qrs_tables(results[0][1])
+    tables: list[Table] = []
+    for variant, periods in results:
+        title = chosen.title_of(variant)
+        tables += [replace(table, title=f"{title}: {table.title}") for table in qrs_tables(periods, per_record=False)]
+    if len(chosen.lead_sets) == 1:
+        tables += _record_tables(chosen, results)
+    return tables + comparison_tables(chosen, lines_of(results))
+
+
+def qrs_tables(periods: Sequence[Period], *, per_record: bool = True) -> list[Table]:
     """Detection: a line per record, the splits, and where and when the beats were reported."""
     tables = []
     for period in periods:
-        tables.append(
-            Table(
-                f"Detection per record, {period.title}",
-                ("record", "beats", "missed", "extra", "Se %", "PPV %", "F1 %", "F1 within 50 ms %"),
-                [_qrs_row(record) for record in period.records],
+        if per_record:
+            tables.append(
+                Table(
+                    f"Detection per record, {period.title}",
+                    ("record", "beats", "missed", "extra", "Se %", "PPV %", "F1 %", "F1 within 50 ms %"),
+                    [_qrs_row(record) for record in period.records],
+                )
             )
-        )
         tables.append(_split_table(f"Detection, {period.title}", period.splits))
         tables.append(_milliseconds_table(period, labels=False))
     return tables
+
+
+def comparison_tables(chosen: Plan, lines: Sequence[Line]) -> list[Table]:
+    """What varied, side by side: leads, noise by ratio, or rates and gains beside the record's own."""
+    tables = []
+    if len(chosen.lead_sets) > 1 and not chosen.varied:
+        tables.append(_lead_table(lines))
+    if chosen.varied == "noise":
+        tables.append(_noise_table(chosen, lines))
+    elif chosen.varied:
+        tables.append(_difference_table(chosen, lines))
+    return tables
+
+
+def _lead_table(lines: Sequence[Line]) -> Table:
+    columns = ("period", "records", "leads", "Se %", "PPV %", "F1 %", "F1 within 50 ms %", "trigger F1 %")
+    delays = ("R to trigger", "R to beat")
+    rows = []
+    for line in sorted(lines, key=_place):  # stable: leads keep their order
+        scores = *_ratios(line.qrs), _percent(line.narrow.f1), _percent(line.triggers.f1)
+        times = [f"{_ms(d.median)} / {_ms(d.p99)}" for d in (line.milliseconds[name] for name in delays)]
+        rows.append((line.period, f"{line.records} ({line.count})", line.variant.lead_title, *scores, *times))
+    headings = [f"{name}, median / p99 ms" for name in delays]
+    return Table("Leads compared", (*columns, *headings), _sparse(rows, 2), names=3)
+
+
+def _place(line: Line) -> tuple[int, str]:
+    return list(PERIODS).index(line.period), line.records
+
+
+def _noise_table(chosen: Plan, lines: Sequence[Line]) -> Table:
+    measures: dict[str, Callable[[Line], float]] = {
+        "Se %": lambda line: line.qrs.se,
+        "PPV %": lambda line: line.qrs.ppv,
+        "F1 %": lambda line: line.qrs.f1,
+        "trigger F1 %": lambda line: line.triggers.f1,
+        "cannot analyse, % of the time": lambda line: line.unusable,
+    }
+    rows = []
+    late = [line for line in lines if line.period == "after 5 min"]
+    for leads in dict.fromkeys(line.variant.lead_title for line in late):
+        for records in dict.fromkeys(line.records for line in late):
+            these = [line for line in late if (line.variant.lead_title, line.records) == (leads, records)]
+            for name, measure in measures.items():
+                figures = (_percent(measure(line)) for line in these)
+                rows.append((leads, f"{records} ({these[0].count})", name, *figures))
+    columns = ("leads", "records", "", *(condition.title for condition in chosen.conditions))
+    return Table(
+        f"{chosen.title.capitalize()} by signal-to-noise ratio, from 5:00 on", columns, _sparse(rows, 2), names=3
+    )
+
+
+def _difference_table(chosen: Plan, lines: Sequence[Line]) -> Table:
+    picks: tuple[Callable[[Line], Score], ...] = (lambda x: x.qrs, lambda x: x.narrow, lambda x: x.triggers)
+    rows = []
+    for line in sorted(lines, key=lambda line: (line.variant.lead_title, *_place(line))):
+        points = ["" if line.base is None else _points(line.points(pick)) for pick in picks]
+        figures = [text for pick, p in zip(picks, points, strict=True) for text in (_percent(pick(line).f1), p)]
+        names = line.variant.lead_title, line.period, f"{line.records} ({line.count})", line.variant.condition.title
+        rows.append((*names, *figures))
+    columns = ["leads", "period", "records", chosen.varied]
+    for name in ("F1 %", "F1 within 50 ms %", "trigger F1 %"):
+        columns += [name, "points"]
+    return Table(f"{chosen.title.capitalize()} beside the record's own", tuple(columns), _sparse(rows, 3), names=4)
+
+
+def _record_tables(chosen: Plan, results: Results) -> list[Table]:
+    """F1 of each record by condition."""
+    tables = []
+    for number, period in enumerate(results[0][1]):
+        scored = [{record.record: record.beats.qrs.f1 for record in periods[number].records} for _, periods in results]
+        rows = [(name, *(_percent(scores[name]) for scores in scored)) for name in scored[0]]
+        columns = ("record", *(variant.condition.title for variant, _ in results))
+        tables.append(Table(f"F1 % of each record, {period.title}", columns, rows))
+    return tables
+
+
+def _sparse(rows: Sequence[tuple[str, ...]], names: int) -> list[tuple[str, ...]]:
+    """The first columns say only what differs from the row above, or follows something that does."""
+    found = []
+    above: tuple[str, ...] = ()
+    for row in rows:
+        same = next((i for i in range(names) if not above or row[i] != above[i]), names)
+        found.append(("",) * same + row[same:])
+        above = row
+    return found
 
 
 def beat_tables(periods: Sequence[Period]) -> list[Table]:
@@ -217,6 +318,11 @@ def _ratios(score: Score) -> tuple[str, str, str]:
 
 def _percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{100 * share:.2f}"
+
+
+def _points(difference: float) -> str:
+    rounded = round(100 * difference, 2) + 0.0  # no minus before nothing
+    return "-" if math.isnan(difference) else f"{rounded:+.2f}"
 
 
 def _interval(bounds: tuple[float, float]) -> str:

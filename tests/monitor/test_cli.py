@@ -40,7 +40,7 @@ def test_a_group_lists_the_commands_that_live_elsewhere():
 
 
 def test_help_needs_no_heavy_import():
-    heavy = "{'torch', 'numba', 'numpy', 'scipy', 'wfdb', 'pydantic', 'websockets'}"
+    heavy = "{'torch', 'numba', 'numpy', 'scipy', 'wfdb', 'pydantic', 'websockets', 'matplotlib'}"
     code = (
         "import sys, atexit; from monitor.cli import main\n"
         f"atexit.register(lambda: print('HEAVY', sorted({heavy} & set(sys.modules))))\n"

@@ -20,6 +20,7 @@ from monitor.records import (
     check_record,
     find_database,
     find_record,
+    lead_columns,
     read_annotations,
     read_record,
     record_names,
@@ -357,3 +358,11 @@ def test_a_record_is_found_in_a_database_by_name(tmp_path: Path, monkeypatch: py
         find_record("100")
     with pytest.raises(RecordError, match="no such record"):
         find_record("nowhere/100")
+
+
+def test_lead_columns_are_those_that_are_read(tmp_path: Path) -> None:
+    path = write_record(tmp_path, "r", sinus(2.0), leads=("PLETH", "V1"))
+    assert lead_columns(path) == [1]
+    assert lead_columns(path, ("V1", "0")) == [1, 0]
+    with pytest.raises(RecordError, match="no lead II"):
+        lead_columns(path, ("II",))

@@ -13,17 +13,20 @@ from typer.testing import CliRunner
 from monitor.exceptions import ConfigError, ModelError, RecordError, WardbeatError
 from monitor.records import find_database
 from trainer.cli import evaluate
-from trainer.evaluate import Job, analyse_record
 
 FS = 250
 SECONDS = 40
 
 
-def write_record(folder: Path, name: str, *, symbol: str = "N", shift: int = 0) -> np.ndarray:
-    """A beat every 0.8 s in two leads, annotated; returns the annotated samples."""
-    annotated = np.arange(FS, SECONDS * FS - FS // 2, FS * 4 // 5) + shift
-    t = np.arange(SECONDS * FS)
-    peaks = sum(np.exp(-(((t - at) / 4.0) ** 2)) for at in annotated)
+def write_record(
+    folder: Path, name: str, *, symbol: str = "N", shift: int = 0, seconds: int = SECONDS, left_out: int | None = None
+) -> np.ndarray:
+    """A beat every 0.8 s in two leads, annotated; `left_out` has no complex. Returns the annotated samples."""
+    annotated = np.arange(FS, seconds * FS - FS // 2, FS * 4 // 5) + shift
+    peaks = np.zeros(seconds * FS)
+    for number, at in enumerate(annotated):
+        if number != left_out:
+            peaks[at - 20 : at + 21] += np.exp(-((np.arange(-20, 21) / 4.0) ** 2))
     signal = np.stack([peaks, 0.6 * peaks], 1)
     wfdb.wrsamp(name, FS, ["mV", "mV"], ["MLII", "V1"], signal, fmt=["16", "16"], write_dir=str(folder))
     wfdb.wrann(name, "atr", annotated, [symbol] * annotated.size, fs=FS, write_dir=str(folder))
@@ -47,18 +50,6 @@ def failure(*arguments: object) -> WardbeatError:
     result = CliRunner().invoke(evaluate, [str(argument) for argument in arguments])
     assert isinstance(result.exception, WardbeatError), result.output
     return result.exception
-
-
-def test_analyse_record_finds_every_beat_at_the_records_own_rate(tmp_path: Path) -> None:
-    annotated = write_record(tmp_path, "one")
-    outcome = analyse_record(Job(tmp_path / "one", (), None))
-    assert (outcome.record, outcome.fs, outcome.length) == ("one", FS, SECONDS * FS)
-    assert outcome.samples.size == annotated.size
-    assert np.all(np.abs(outcome.samples - annotated) <= 2)
-    assert np.all(outcome.confirmed >= outcome.samples)
-    assert np.all(outcome.final >= outcome.confirmed)
-    assert outcome.symbols == ["N"] * annotated.size
-    assert outcome.reference_symbols == ["N"] * annotated.size
 
 
 def test_qrs_prints_both_periods_and_writes_files(database: Path, tmp_path: Path) -> None:
@@ -124,6 +115,125 @@ def test_a_file_that_cannot_be_written(database: Path, tmp_path: Path) -> None:
     assert error.where == str(tmp_path / "none" / "scores.json")
 
 
+# --- several variants
+
+
+def test_leads_compared(database: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    output = run("qrs", "--db", database, "--leads", "compare", "--processes", 1, "--json", scores)
+    assert "Leads compared" in output
+    assert "per record" not in output
+    document = json.loads(scores.read_text())
+    assert document["varied"] == "leads"
+    assert [variant["leads"] for variant in document["variants"]] == [["first"], ["second"], ["both"]]
+    assert all(line["qrs"]["tp"] > 80 for line in document["comparison"] if line["period"] == "from t = 0")
+
+
+def test_rates_and_gains(database: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    for option, values, titles in (("--fs", "128,500", ["128 Hz", "500 Hz"]), ("--gain", "2", ["x 2"])):
+        output = run("qrs", "--db", database, "--records", "one", option, values, "--processes", 1, "--json", scores)
+        assert f"{option[2:].replace('fs', 'rate').capitalize()} beside the record's own" in output
+        lines = [x for x in json.loads(scores.read_text())["comparison"] if x["period"] == "from t = 0"]
+        assert [line["condition"] for line in lines] == ["as recorded", *titles]
+        assert [line["qrs"]["f1"] for line in lines] == [1.0] * len(lines)
+
+
+@pytest.fixture
+def noisy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A database of records 118 and 120, long enough for noise; a noise record `em` of white noise."""
+    monkeypatch.setenv("WARDBEAT_DATA", str(tmp_path))
+    for folder in ("made", "nstdb"):
+        (tmp_path / folder).mkdir()
+    for name in ("118", "120"):
+        write_record(tmp_path / "made", name, seconds=430)
+    noise = np.random.default_rng(0).standard_normal((301 * FS, 2)) * (0.1, 0.3)
+    wfdb.wrsamp(
+        "em", FS, ["mV", "mV"], ["noise1", "noise2"], noise, fmt=["16", "16"], write_dir=str(tmp_path / "nstdb")
+    )
+    return tmp_path / "made"
+
+
+def test_noise_goes_into_the_records_of_the_stress_test(noisy: Path, tmp_path: Path) -> None:
+    scores, tables = tmp_path / "scores.json", tmp_path / "tables.md"
+    arguments = "qrs", "--db", noisy, "--noise", "em", "--snr", "20,-20", "--processes", 1
+    output = run(*arguments, "--json", scores, "--markdown", tables)
+    assert "Noise em by signal-to-noise ratio, from 5:00 on" in output
+    assert "cannot analyse, % of the time" in tables.read_text()
+    document = json.loads(scores.read_text())
+    assert (document["noise"], document["seed"], document["varied"]) == ("em", 0, "noise")
+    assert list(document["variants"][0]["periods"]["from t = 0"]["records"]) == ["118"]
+    clean, quiet, loud = [x["qrs"]["f1"] for x in document["comparison"] if x["period"] == "after 5 min"]
+    assert clean == quiet == 1.0
+    assert loud < 0.95
+
+
+def test_noise_goes_into_the_records_named(noisy: Path) -> None:
+    output = run("qrs", "--db", noisy, "--noise", "em", "--snr", "20", "--records", "120", "--processes", 1)
+    assert " 120 " in output
+    assert " 118 " not in output
+
+
+def test_noise_of_a_seed_repeats(noisy: Path, tmp_path: Path) -> None:
+    texts = []
+    for seed, file in ((1, "a"), (1, "b"), (0, "c")):
+        path = tmp_path / file
+        run("qrs", "--db", noisy, "--noise", "em", "--snr", "-12", "--seed", seed, "--processes", 1, "--json", path)
+        texts.append(json.loads(path.read_text())["comparison"])
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2]
+
+
+def test_noise_without_its_database(database: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WARDBEAT_DATA", str(tmp_path / "none"))
+    monkeypatch.setattr("monitor.records.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.chdir(tmp_path)
+    error = failure("qrs", "--db", database, "--noise", "em", "--processes", 1)
+    assert (error.what, error.where) == ("no such database", "nstdb")
+    assert error.remedy.endswith("wardbeat data get nstdb")
+
+
+def test_noise_in_a_record_that_is_too_short(database: Path, noisy: Path) -> None:
+    error = failure("qrs", "--db", database, "--records", "one", "--noise", "em", "--processes", 2)
+    assert (error.what, error.where) == ("over before noise sets in at 5:00", "one")
+
+
+def test_unknown_noise(database: Path) -> None:
+    assert str(failure("qrs", "--db", database, "--noise", "mains")) == "--noise: no noise mains; choose em, ma, bw"
+
+
+# --- pages
+
+
+def test_pages_of_records_with_errors_and_of_distributions(tmp_path: Path) -> None:
+    write_record(tmp_path, "right")
+    write_record(tmp_path, "wrong", left_out=20)
+    pages = tmp_path / "deep" / "pages"
+    run("qrs", "--db", tmp_path, "--leads", "both", "--plots", pages, "--processes", 2)
+    assert sorted(path.name for path in pages.iterdir()) == ["distributions.png", "wrong.png"]
+
+
+def test_pages_of_several_variants_have_a_folder_each(tmp_path: Path) -> None:
+    write_record(tmp_path, "wrong", left_out=20)
+    run("qrs", "--db", tmp_path, "--gain", "2", "--plots", tmp_path / "pages", "--processes", 1)
+    found = sorted(str(path.relative_to(tmp_path / "pages")) for path in (tmp_path / "pages").rglob("*.png"))
+    assert found == [
+        f"{folder}/{name}.png" for folder in ("gain_as_recorded", "gain_x_2") for name in ("distributions", "wrong")
+    ]
+
+
+def test_pages_that_cannot_be_written_are_refused_before_any_work(database: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    error = failure("qrs", "--db", database, "--records", "nine", "--plots", tmp_path / "file" / "pages")
+    assert isinstance(error, ConfigError)
+    assert (error.where, error.remedy) == (
+        str(tmp_path / "file" / "pages"), "name a folder that can be made and written to"
+    )  # fmt: skip
+
+
+# --- classes
+
+
 class AllVentricular:
     """A network that calls every beat V."""
 
@@ -134,7 +244,7 @@ class AllVentricular:
 
 
 def test_beats_scores_the_labels_of_the_model(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.evaluate._classifier", lambda model: AllVentricular())
+    monkeypatch.setattr("trainer.runs.classifier_of", lambda model: AllVentricular())
     scores = tmp_path / "scores.json"
     output = run("beats", "--db", database, "--processes", 1, "--json", scores)
     assert "Classes, from t = 0" in output

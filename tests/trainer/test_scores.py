@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from trainer.confusion import Score
-from trainer.scores import Distribution, Outcome, score_beats, score_qrs, score_record, to_json
+from trainer.outcome import Outcome
+from trainer.scores import Distribution, score_beats, score_qrs, score_record, to_json
 from trainer.tables import Table, beat_tables, qrs_tables
 
 FS = 360.0
@@ -80,6 +82,17 @@ def test_record_score_of_a_silent_detector() -> None:
     )  # fmt: skip
     assert score.beats.qrs == Score(tp=0, fn=599, fp=0)
     assert math.isnan(score.beats.qrs.ppv)
+
+
+def test_record_score_tells_how_long_no_lead_could_be_analysed() -> None:
+    blind = replace(outcome(), unusable=np.array([[290 * 360, 310 * 360], [590 * 360, 600 * 360]]))
+    whole, late = score_record(blind, 0.0), score_record(blind, 300.0)
+    assert (whole.seconds, whole.unusable) == (600.0, 30.0)
+    assert (late.seconds, late.unusable) == (300.0, 20.0)
+    split = score_qrs([blind, outcome("101")])[1].splits[0]
+    assert split.unusable == pytest.approx(20 / 600)
+    assert split.score("QRS") == split.summaries[0].score
+    assert split.milliseconds["R to trigger"].median == 50
 
 
 def test_distribution() -> None:

@@ -1,0 +1,133 @@
+"""What the monitor made of one record: the one place that knows which event tells what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.events import Beat, Event, Quality, Trigger
+from monitor.records import Annotations, Record
+from trainer.ec57 import Comparison, compare
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What the monitor made of one record, and what the annotators did. Samples are the analysed signal's own.
+
+    Attributes:
+        record: the record's name.
+        fs: Hz.
+        length: samples in the record.
+        reference_samples: (n,) int64, annotations of every kind.
+        reference_symbols: (n,) annotation symbols.
+        samples: (m,) int64, R peaks of the beats found, increasing.
+        symbols: (m,) their final labels.
+        confirmed: (m,) int64, the sample whose processing first made each beat known.
+        final: (m,) int64, the sample whose processing fixed its label.
+        search_back: (m,) bool, found by looking back.
+        triggers: (t,) int64, provisional R peaks, increasing.
+        triggered: (t,) int64, the sample whose processing gave each of them.
+        unusable: (k, 2) int64, stretches in which no analysed lead could be analysed: first sample, sample after.
+    """
+
+    record: str
+    fs: float
+    length: int
+    reference_samples: NDArray[np.int64]
+    reference_symbols: list[str]
+    samples: NDArray[np.int64]
+    symbols: list[str]
+    confirmed: NDArray[np.int64]
+    final: NDArray[np.int64]
+    search_back: NDArray[np.bool_]
+    triggers: NDArray[np.int64]
+    triggered: NDArray[np.int64]
+    unusable: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+
+    def compare(self, start: float = 0.0, **options: Any) -> Comparison:
+        """The beats found against the reference, from `start` (s) on; options as :func:`trainer.ec57.compare` has."""
+        return self._against(self.samples, self.symbols, start, options)
+
+    def compare_triggers(self, start: float = 0.0) -> Comparison:
+        """The provisional R peaks against the reference; their labels mean nothing."""
+        return self._against(self.triggers, ["N"] * self.triggers.size, start, {})
+
+    def _against(
+        self, samples: NDArray[np.int64], symbols: list[str], start: float, options: dict[str, Any]
+    ) -> Comparison:
+        return compare(
+            self.reference_samples,
+            self.reference_symbols,
+            samples,
+            symbols,
+            fs=self.fs,
+            start=round(start * self.fs),
+            stop=self.length,
+            **options,
+        )
+
+
+def outcome_of(record: Record, reference: Annotations, events: Iterable[Event]) -> Outcome:
+    """Sort out a record's events.
+
+    A beat is known with its first :class:`~monitor.events.Beat` and named with its last; a
+    :class:`~monitor.events.Trigger` gives its R peak provisionally; :class:`~monitor.events.Quality` tells where a
+    lead cannot be analysed.
+
+    Args:
+        record: what was analysed.
+        reference: the annotators' beats and other marks, on the record's clock.
+        events: all events of the record, in the order they were told.
+    """
+    first: dict[int, Beat] = {}
+    last: dict[int, Beat] = {}
+    triggers: dict[int, int] = {}
+    quality: list[Quality] = []
+    for event in events:
+        if isinstance(event, Beat):
+            first.setdefault(event.sample, event)
+            last[event.sample] = event
+        elif isinstance(event, Trigger):
+            triggers.setdefault(event.sample, event.emitted)
+        elif isinstance(event, Quality):
+            quality.append(event)
+    samples, triggered = sorted(first), sorted(triggers)  # a beat found by looking back is told after later ones
+    return Outcome(
+        record=record.name,
+        fs=record.fs,
+        length=len(record.signal),
+        reference_samples=reference.samples,
+        reference_symbols=reference.symbols,
+        samples=np.array(samples, np.int64),
+        symbols=[last[sample].aami for sample in samples],
+        confirmed=np.array([first[sample].emitted for sample in samples], np.int64),
+        final=np.array([last[sample].emitted for sample in samples], np.int64),
+        search_back=np.array([first[sample].search_back for sample in samples], np.bool_),
+        triggers=np.array(triggered, np.int64),
+        triggered=np.array([triggers[sample] for sample in triggered], np.int64),
+        unusable=_unusable(quality, record.leads, len(record.signal)),
+    )
+
+
+def _unusable(changes: Iterable[Quality], leads: Iterable[str], length: int) -> NDArray[np.int64]:
+    """(k, 2) stretches in which every lead was marked, each from where it stood so on the screen."""
+    good = set(leads)
+    spans: list[tuple[int, int]] = []
+    begin: int | None = None
+    for change in changes:
+        if change.ok:
+            good.add(change.lead)
+        else:
+            good.discard(change.lead)
+        if not good and begin is None:
+            begin = change.emitted
+        elif good and begin is not None:
+            spans.append((begin, change.emitted))
+            begin = None
+    if begin is not None:
+        spans.append((begin, length))
+    return np.array(spans, np.int64).reshape(-1, 2)

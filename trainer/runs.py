@@ -1,0 +1,154 @@
+"""The monitor over many records: what to analyse, and doing so several at a time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from trainer.conditions import AS_RECORDED, Condition
+from trainer.outcome import Outcome, outcome_of
+
+if TYPE_CHECKING:
+    from monitor.classifier import Classifier
+
+FIRST, SECOND, BOTH = "first", "second", "both"
+LEAD_WORDS: Final = {FIRST: slice(0, 1), SECOND: slice(1, 2), BOTH: slice(0, 2)}
+"""Which of a record's ECG leads a word asks for."""
+
+
+class Model(NamedTuple):
+    """A model file and its pin; None for both: the one that comes with wardbeat."""
+
+    path: Path | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One record to analyse.
+
+    Attributes:
+        path: of the record.
+        leads: names or numbers, or one of :data:`LEAD_WORDS`.
+        model: names the beats; None: the detector's own rule does.
+        condition: what is done to the record first.
+        plots: folder for pages that show the wrong beats; None: none are drawn.
+    """
+
+    path: Path
+    leads: tuple[str, ...] = (FIRST,)
+    model: Model | None = None
+    condition: Condition = AS_RECORDED
+    plots: Path | None = None
+
+
+def analyse_record(job: Job) -> Outcome:
+    """Run the monitor over one record under a condition; draw its wrong beats if pages are wanted.
+
+    Raises:
+        RecordError: the record or its annotations cannot be read, it has no such lead, no beat is annotated, or the
+            condition makes no sense for it.
+        ConfigError: a page cannot be written.
+    """
+    from monitor.exceptions import RecordError
+    from monitor.records import read_annotations, read_record
+    from monitor.replay import analyse
+
+    signals = choose_leads(job.path, job.leads)
+    reference = read_annotations(job.path)
+    if not reference.beats()[1]:
+        raise RecordError("no beats are annotated", where=f"{job.path}.atr", remedy="leave the record out")
+    record, reference = job.condition.apply(read_record(job.path, signals), reference, signals)
+    classifier = None if job.model is None else classifier_of(job.model)
+    outcome = outcome_of(record, reference, (event for events in analyse(record, classifier) for event in events))
+    if job.plots is not None:
+        from trainer.plots import draw_errors
+
+        draw_errors(record, outcome, job.plots)
+    return outcome
+
+
+def choose_leads(path: Path, leads: Sequence[str]) -> list[int]:
+    """Which of a record's signals are asked for, by number.
+
+    Args:
+        path: of the record.
+        leads: names or numbers, or one of :data:`LEAD_WORDS`; those are about the record's first two ECG leads.
+
+    Raises:
+        RecordError: the record cannot be read, or it has no such lead.
+    """
+    from monitor.exceptions import RecordError
+    from monitor.records import lead_columns
+
+    if len(leads) != 1 or leads[0] not in LEAD_WORDS:
+        return lead_columns(path, leads)
+    found = lead_columns(path)
+    chosen = found[LEAD_WORDS[leads[0]]]
+    if not chosen or (leads[0] == BOTH and len(chosen) < 2):
+        raise RecordError("only one ECG lead", where=str(path), remedy=f"leave it out, or ask for --leads {FIRST}")
+    return chosen
+
+
+@cache
+def classifier_of(model: Model) -> Classifier:
+    """The model, loaded once a process.
+
+    Raises:
+        ModelError: it is not the one that was pinned, or does not keep its contract.
+    """
+    from monitor.classifier import Classifier
+
+    return Classifier(model.path, model.sha256)
+
+
+def run(jobs: Sequence[Job], processes: int) -> list[Outcome]:
+    """Analyse the records, several at a time, with a bar of progress; outcomes in the order of the jobs.
+
+    Raises:
+        WardbeatError: what :func:`analyse_record` raises; the first failure ends it all.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("records", total=len(jobs))
+
+        def done(job: Job) -> None:
+            progress.update(task, advance=1, description=job.path.name)
+
+        if processes == 1 or len(jobs) == 1:
+            return [_analyse_here(job, done) for job in jobs]
+        return _analyse_apart(jobs, min(processes, len(jobs)), done)
+
+
+def _analyse_here(job: Job, done: Callable[[Job], None]) -> Outcome:
+    outcome = analyse_record(job)
+    done(job)
+    return outcome
+
+
+def _analyse_apart(jobs: Sequence[Job], processes: int, done: Callable[[Job], None]) -> list[Outcome]:
+    # Spawned, not forked: torch and numba hold threads and locks that a fork would copy half-way.
+    # Ctrl-C reaches every process of a terminal: this one alone answers it.
+    pool = ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    )
+    try:
+        futures = {pool.submit(analyse_record, job): number for number, job in enumerate(jobs)}
+        for future in as_completed(futures):
+            future.result()  # the first failure ends it all
+            done(jobs[futures[future]])
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(cancel_futures=True)
