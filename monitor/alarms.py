@@ -71,8 +71,8 @@ CODES: Final = (
 INDEX: Final = {code.name: i for i, code in enumerate(CODES)}
 assert tuple(code.name for code in CODES[: len(CONDITIONS)]) == CONDITIONS
 
-OF_REASON: Final = {"lead_off": "LEAD_OFF", "missing": "GAP", "saturated": "CANNOT_ANALYSE"}
-"""Technical alarm for each reason why the analysed lead is lost."""
+OF_REASON: Final = {"missing": "GAP", "saturated": "CANNOT_ANALYSE"}
+"""Technical alarm for each reason why no lead can be analysed; an electrode that is off alarms by itself."""
 
 IDLE, RAISED, LATCHED, ACKNOWLEDGED = range(4)
 ONSET, END, ACKNOWLEDGE = "onset", "end", "acknowledge"

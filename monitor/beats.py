@@ -25,7 +25,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor.ecg import FS
+from monitor.ecg import FS, MAX_LEADS
 from monitor.filters import DISPLAY_DELAY
 from monitor.kernel import kernel
 
@@ -105,7 +105,8 @@ BEAT: Final = np.dtype(
 
 STATE: Final = np.dtype(
     [
-        ("ring", np.float32, (RING,)),  # display signal of the first lead, mV
+        ("ring", np.float32, (MAX_LEADS, RING)),  # display signal, mV
+        ("lead", np.int64),  # the one that beats are placed on and named from
         ("written", np.int64),  # display samples so far
         ("last_r", np.int64),
         ("polarity", np.float64),  # running mean of the sign of R
@@ -138,29 +139,34 @@ def start(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def write(state, display, count):  # type: ignore[no-untyped-def]
-    """Append a block of the display signal, mV, to the ring."""
+def write(state, display, leads, count):  # type: ignore[no-untyped-def]
+    """Append a block of the display signal, (MAX_LEADS, capacity) mV, to the rings."""
     written = state["written"]
-    for i in range(count):
-        state["ring"][(written + i) % RING] = display[i]
+    for lead in range(leads):
+        ring = state["ring"][lead]
+        for i in range(count):
+            ring[(written + i) % RING] = display[lead, i]
     state["written"] = written + count
 
 
 @kernel
-def place(state, peak):  # type: ignore[no-untyped-def]
-    """Find the R peak that belongs to an energy peak, and learn its polarity.
+def use_lead(state, lead):  # type: ignore[no-untyped-def]
+    """Place and name beats on another lead from now on; what was learnt of shapes is of no use there."""
+    if lead == state["lead"]:
+        return
+    state["lead"] = lead
+    state["polarity"] = 0.0
+    state["beat_count"] = 0
+    state["last_likeness"] = 0.0
+    state["usual_count"] = 0
+    for k in range(_CLUSTERS):
+        state["weight"][k] = 0.0
 
-    Args:
-        state: a STATE record whose ring reaches to `peak`.
-        peak: sample of the detector's energy peak.
 
-    Returns:
-        The sample of the R peak, on the clock of the unfiltered signal.
-    """
-    ring = state["ring"]
-    low = max(0, peak - _SEARCH, state["last_r"] + DISPLAY_DELAY + _CLOSEST)
-    if low > peak:
-        low = peak
+@kernel
+def _largest(state, low, peak):  # type: ignore[no-untyped-def]
+    """The largest deflection from `low` to `peak`, and its sign; one against the usual polarity counts less."""
+    ring = state["ring"][state["lead"]]
     base = 0.0
     first = max(0, peak - 2 * _SEARCH)
     for i in range(first, peak + 1):
@@ -173,7 +179,34 @@ def place(state, peak):  # type: ignore[no-untyped-def]
             value /= 1.0 + (_AGAINST - 1.0) * abs(state["polarity"])
         if abs(value) > best_value:
             best, best_value = i, abs(value)
-    sign = 1.0 if np.float64(ring[best % RING]) > base else -1.0
+    return best, 1.0 if np.float64(ring[best % RING]) > base else -1.0
+
+
+@kernel
+def _earliest(state, peak):  # type: ignore[no-untyped-def]
+    """The first sample of display signal where the R peak that belongs to `peak` may lie."""
+    return min(max(0, peak - _SEARCH, state["last_r"] + DISPLAY_DELAY + _CLOSEST), peak)
+
+
+@kernel
+def foresee(state, now):  # type: ignore[no-untyped-def]
+    """Where the R peak lies whose energy still rises at sample `now`, on the clock of the unfiltered signal."""
+    best, _ = _largest(state, _earliest(state, now), now)
+    return max(0, best - DISPLAY_DELAY)
+
+
+@kernel
+def place(state, peak):  # type: ignore[no-untyped-def]
+    """Find the R peak that belongs to an energy peak, and learn its polarity.
+
+    Args:
+        state: a STATE record whose rings reach to `peak`.
+        peak: sample of the detector's energy peak.
+
+    Returns:
+        The sample of the R peak, on the clock of the unfiltered signal.
+    """
+    best, sign = _largest(state, _earliest(state, peak), peak)
     state["polarity"] += 0.1 * (sign - state["polarity"])
     return max(0, best - DISPLAY_DELAY)
 
@@ -372,7 +405,7 @@ def _cut(state, r, window):  # type: ignore[no-untyped-def]
     mean = 0.0
     for i in range(WIDTH):
         source = r + DISPLAY_DELAY - BEFORE + STRIDE * i
-        window[i] = np.float64(state["ring"][source % RING]) if source >= 0 else 0.0
+        window[i] = np.float64(state["ring"][state["lead"], source % RING]) if source >= 0 else 0.0
         mean += window[i]
     mean /= WIDTH
     for i in range(WIDTH):

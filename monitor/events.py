@@ -38,9 +38,26 @@ class Event:
 
 @dataclass(slots=True)
 class Trigger(Event):
-    """A QRS complex was found; for the blinking heart and the beep. `sample` is its R peak."""
+    """A QRS complex is on its way; for the blinking heart and the beep. `sample` is its R peak, provisionally.
+
+    It comes some 35 ms after R, before the detector is certain: a few triggers are followed by no beat, and a beat that
+    is found by looking back has none.
+    """
 
     type: ClassVar[str] = "trigger"
+
+
+@dataclass(slots=True)
+class Qrs(Event):
+    """A beat was found. `sample` is its R peak; its name follows as a :class:`Beat` with the same `sample`.
+
+    Attributes:
+        search_back: found by looking back with a lower threshold.
+    """
+
+    type: ClassVar[str] = "qrs"
+
+    search_back: bool = False
 
 
 @dataclass(slots=True)

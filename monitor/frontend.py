@@ -18,7 +18,8 @@ from monitor.kernel import kernel
 STATE: Final = np.dtype(
     [
         ("leads", np.int64),
-        ("lost", np.int64),  # whether the first lead cannot be analysed
+        ("reason", np.int64, (MAX_LEADS,)),  # OK, or why the lead cannot be analysed
+        ("lost", np.int64),  # whether no lead can be analysed
         ("align", align.STATE),
         ("filters", filters.STATE),
         ("quality", quality.STATE, (MAX_LEADS,)),
@@ -42,7 +43,10 @@ SEGMENT: Final = np.dtype(
     align=True,
 )
 
-TRIGGER, QUALITY = 1, 0
+QUALITY, SIGNAL, LEAD_OFF, TRIGGER, QRS = range(5)
+"""What a mark is about: one lead's quality; all leads' together; whether any electrode is off; a provisional and a
+confirmed R."""
+
 MARK: Final = np.dtype(
     [
         ("row", np.int64),
@@ -50,7 +54,7 @@ MARK: Final = np.dtype(
         ("sample", np.int64),
         ("emitted", np.int64),
         ("lead", np.int64),
-        ("value", np.int64),  # TRIGGER: found by search-back; QUALITY: the reason
+        ("value", np.int64),  # QRS: found by search-back; QUALITY, SIGNAL: the reason; LEAD_OFF: 0 or 1
     ],
     align=True,
 )
@@ -59,13 +63,13 @@ BLOCK: Final = 128
 """Input samples processed at a time."""
 
 _SCRATCH: Final = int(BLOCK * FS / FS_MIN) + 2
-_ROOM: Final = _SCRATCH // qrs.REFRACTORY + 40
+_ROOM: Final = 2 * (_SCRATCH // qrs.REFRACTORY) + 80
 _CHANGES: Final = MAX_LEADS * (_SCRATCH // quality.LOST + 2)
 
 
 def capacity(samples: int, segments: int) -> int:
     """An upper bound of the marks that so many samples at 360 Hz in so many runs can bring."""
-    return beat_capacity(samples, segments) + MAX_LEADS * (samples // quality.LOST + 2 * segments)
+    return 2 * beat_capacity(samples, segments) + 3 * MAX_LEADS * (samples // quality.LOST + 2 * segments)
 
 
 def beat_capacity(samples: int, segments: int) -> int:
@@ -91,34 +95,75 @@ def start(state, leads, fs_mhz, half):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _mark(marks, count, row, kind, sample, emitted, lead, value):  # type: ignore[no-untyped-def]
+    mark = marks[count]
+    mark["row"] = row
+    mark["kind"] = kind
+    mark["sample"] = sample
+    mark["emitted"] = emitted
+    mark["lead"] = lead
+    mark["value"] = value
+    return count + 1
+
+
+@kernel
+def _note_change(state, row, change, marks, count):  # type: ignore[no-untyped-def]
+    """A lead was lost or is back: the beats go on from the first that can be analysed."""
+    at, lead, reason = change["emitted"], change["lead"], change["reason"]
+    count = _mark(marks, count, row, QUALITY, at, at, lead, reason)
+    before, off_before = _why_lost(state), _any_off(state)
+    state["reason"][lead] = reason
+    for n in range(state["leads"]):
+        if state["reason"][n] == align.OK:
+            beats.use_lead(state["beats"], n)
+            break
+    why = _why_lost(state)
+    state["lost"] = 1 if why != align.OK else 0
+    if why != before:
+        count = _mark(marks, count, row, SIGNAL, at, at, 0, why)
+    off = _any_off(state)
+    if off != off_before:
+        count = _mark(marks, count, row, LEAD_OFF, at, at, 0, off)
+    return count
+
+
+@kernel
+def _why_lost(state):  # type: ignore[no-untyped-def]
+    """OK if a lead can be analysed, else why the first cannot."""
+    for n in range(state["leads"]):
+        if state["reason"][n] == align.OK:
+            return align.OK
+    return state["reason"][0]
+
+
+@kernel
+def _any_off(state):  # type: ignore[no-untyped-def]
+    for n in range(state["leads"]):
+        if state["reason"][n] == align.LEAD_OFF:
+            return 1
+    return 0
+
+
+@kernel
 def _merge(state, row, detections, found, changes, changed, marks, count):  # type: ignore[no-untyped-def]
     """Act on a block's detections and lead changes in the order of their samples; list them as marks."""
     i, j = 0, 0
     while i < found or j < changed:
         if j < changed and (i >= found or changes[j]["emitted"] <= detections[i]["emitted"]):
-            mark = marks[count]
-            mark["kind"] = QUALITY
-            mark["sample"] = changes[j]["emitted"]
-            mark["emitted"] = changes[j]["emitted"]
-            mark["lead"] = changes[j]["lead"]
-            mark["value"] = changes[j]["reason"]
-            if changes[j]["lead"] == 0:
-                state["lost"] = 1 if changes[j]["reason"] != align.OK else 0
+            count = _note_change(state, row, changes[j], marks, count)
             j += 1
         else:
-            mark = marks[count]
-            mark["kind"] = TRIGGER
-            mark["emitted"] = detections[i]["emitted"]
-            mark["sample"] = beats.push(
-                state["beats"], detections[i]["peak"], detections[i]["emitted"], detections[i]["search_back"]
-            )
-            mark["lead"] = 0
-            mark["value"] = detections[i]["search_back"]
+            detection = detections[i]
+            peak, emitted, back = detection["peak"], detection["emitted"], detection["search_back"]
+            if detection["kind"] == qrs.TRIGGER:
+                r = beats.foresee(state["beats"], peak)
+                count = _mark(marks, count, row, TRIGGER, r, emitted, 0, 0)
+            else:
+                r = beats.push(state["beats"], peak, emitted, back)
+                count = _mark(marks, count, row, QRS, r, emitted, 0, back)
             i += 1
         if state["lost"]:  # after a beat too: one from before the loss may be announced during it
             beats.forget_timing(state["beats"])
-        mark["row"] = row
-        count += 1
     return count
 
 
@@ -143,7 +188,8 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
     settled = np.empty((MAX_LEADS, _SCRATCH))
     flags = np.empty((MAX_LEADS, _SCRATCH), np.int64)
     display = np.empty((MAX_LEADS, _SCRATCH))
-    band = np.empty(_SCRATCH)
+    band = np.empty((MAX_LEADS, _SCRATCH))
+    usable = np.zeros((MAX_LEADS, _SCRATCH), np.int64)
     detections = np.empty(_ROOM, qrs.DETECTION)
     changes = np.empty(_CHANGES, quality.CHANGE)
     mark_count, beat_count = 0, 0
@@ -173,13 +219,16 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
                     flags,
                 )
                 filters.step(state["filters"], settled, made, leads, display, band)
-                beats.write(state["beats"], display[0], made)
+                beats.write(state["beats"], display, leads, made)
                 changed = 0
+                usable[leads:] = 0
                 for lead in range(leads):
-                    changed = quality.step(state["quality"][lead], flags[lead], made, lead, changes, changed)
+                    changed = quality.step(
+                        state["quality"][lead], flags[lead], made, lead, usable[lead], changes, changed
+                    )
                 if changed > 1:
                     _sort_changes(changes, changed)
-                detected = qrs.step(state["qrs"], band, flags[0], made, detections)
+                detected = qrs.step(state["qrs"], band, usable, leads, made, detections)
                 mark_count = _merge(state, row, detections, detected, changes, changed, marks, mark_count)
                 while beats.pop(
                     state["beats"],

@@ -22,7 +22,7 @@ from numba.core import config
 
 log = logging.getLogger(__name__)
 
-_MODULES: Final = ("kernel", "ecg", "align", "filters", "quality", "qrs", "beats", "frontend", "rhythm")
+_MODULES: Final = ("kernel", "ecg", "align", "filters", "quality", "judge", "qrs", "beats", "frontend", "rhythm")
 
 
 def _cache_folder(sources: Path) -> Path:
@@ -30,6 +30,7 @@ def _cache_folder(sources: Path) -> Path:
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {scipy.__version__}".encode())
     for name in _MODULES:
         digest.update((sources / f"{name}.py").read_bytes())
+    digest.update((sources / "models" / "qrs-1.safetensors").read_bytes())  # compiled into the kernels as constants
     return Path(platformdirs.user_cache_dir("wardbeat")) / "kernels" / digest.hexdigest()[:16]
 
 

@@ -1,10 +1,15 @@
-"""The online Pan-Tompkins QRS detector: one pass, constant memory, nothing from the future.
+"""The online Pan-Tompkins QRS detector: one pass, constant memory, nothing from the future, one lead or two.
 
-Band-pass, derivative, squaring and moving-window integration turn the signal into an energy whose peaks are
-candidates; two adaptive thresholds, a refractory period, T-wave discrimination and search-back choose among them.
+Band-pass, derivative, squaring and moving-window integration turn each lead into an energy; the energies of the leads
+that can be analysed are fused into one, whose peaks are candidates. Three things come of them:
 
-Departures from the paper, each with its reason. What all of them together score is printed by
-``wardbeat evaluate qrs``; the constants were chosen on DS1 alone.
+- **levels**: two adaptive thresholds, a refractory period, T-wave discrimination and search-back choose among the
+  candidates as in the paper; the beats of this rule keep signal and noise levels, intervals and templates;
+- **beats**: a small learned judge (:mod:`monitor.judge`) looks at each candidate, given those levels. What it decides is
+  told and flows nowhere else: no level, interval or template rests on it;
+- **triggers**: the provisional R, told while the energy still rises; for the blinking heart and the beep.
+
+Departures from the paper, each with its reason; `trainer/LOG.md` has what each gained.
 
 - The root of the integrated energy is thresholded, not the energy: peak levels then scale with amplitude, and a
   small beat after a large one is 1:4, not 1:16.
@@ -12,14 +17,17 @@ Departures from the paper, each with its reason. What all of them together score
   signal afterwards, in `beats`, so the second signal adds delay and no beats.
 - The band is 5-18 Hz at 360 Hz, not 5-11 Hz at 200 Hz, and the integration window 100 ms, not 150 ms: both let two
   fast beats stay apart.
-- A peak becomes a candidate when nothing has exceeded it for DOMINANCE. This fixes the delay, whatever the rhythm.
+- Two leads: each energy root is divided by its lead's own signal level, then the squares are averaged with weights by the
+  leads' noise; a lead that cannot be analysed weighs nothing. Neither amplitude nor gain of a lead matters.
+- A peak becomes a candidate when nothing has exceeded it for DOMINANCE. The judge looks at it after EARLY already, and a
+  beat it is sure of is told then.
 - T waves are told by slope up to 500 ms after a beat, with a second, smaller fraction beyond 333 ms: the paper stops
   at 360 ms, and long QT reaches further.
-- Learning costs no beats: candidates of the first two seconds are kept and judged when the levels are known.
+- Learning costs no beats: candidates of the first one and a half seconds are kept and judged when the levels are known.
 - A peak counts at most twice the running signal level, and as noise at most that level, so that an artefact cannot
   raise the threshold beyond reach; without beats the level sinks.
 - No limit on irregular rhythm (the paper halves the thresholds then): search-back does that work.
-- A candidate below FLOOR is not counted at all: 0.15 mV is no QRS to a monitor (IEC 60601-2-27 tests for it).
+- A candidate below FLOOR on every lead is not counted at all.
 
 Source: Pan J, Tompkins WJ, A real-time QRS detection algorithm, IEEE Trans Biomed Eng 32(3):230-236, 1985,
 doi:10.1109/TBME.1985.325532, and the erratum to its search-back rule that is printed with later reprints; Hamilton PS,
@@ -33,16 +41,19 @@ from typing import Final
 
 import numpy as np
 
-from monitor.align import OK
-from monitor.ecg import FS
+from monitor import judge
+from monitor.ecg import FS, MAX_LEADS
+from monitor.judge import INTEGRATION, INTERVALS, MASK, RING, TEMPLATE
 from monitor.kernel import kernel
 
+EARLY: Final = judge.AHEAD
+"""Samples after an energy peak at which the judge looks at it; a beat it is sure of is told 150 ms after R."""
+
 DOMINANCE: Final = round(0.167 * FS)
-"""Samples a peak must stay unexceeded; with the filters' delay the confirmed beat comes 236 ms after R."""
+"""Samples a peak must stay unexceeded; a beat that is told only then comes 236 ms after R."""
 
 REFRACTORY: Final = round(0.200 * FS)
-INTEGRATION: Final = round(0.100 * FS)
-LEARNING: Final = 2 * FS
+LEARNING: Final = round(1.5 * FS)
 THRESHOLD: Final = 0.33
 """Of the way from the noise level to the signal level."""
 SEARCH_THRESHOLD: Final = 0.70
@@ -59,24 +70,86 @@ NOISE_RATE: Final = 0.20
 FLOOR: Final = 2.0
 """Energy root, mV/s."""
 LOWEST: Final = FLOOR / THRESHOLD
-"""The signal level sinks no deeper: the threshold is at FLOOR then, and some twenty beats bring it back."""
-DECAY: Final = 0.6 / FS
+"""A signal level sinks no deeper: the threshold is at FLOOR then, and some twenty beats bring it back."""
+DECAY: Final = 0.06
+"""How much of its level a lead loses every DECAY_EVERY samples once nothing was found for DECAY_AFTER."""
+DECAY_EVERY: Final = round(0.1 * FS)
 DECAY_AFTER: Final = round(1.5 * FS)
-CANDIDATE_AGE: Final = round(3.0 * FS)
+CANDIDATE_AGE: Final = round(1.6 * FS)
+"""No beat is looked for further back."""
+UNSURE_NOISE: Final = 0.003
+"""Added to a lead's squared noise-to-signal ratio before it is weighed: below 5 % all leads are equally good."""
 
-_INTERVALS: Final = 8
+SURE_SIZE: Final = 0.75
+"""A candidate smaller than this share of a beat waits for DOMINANCE, however sure the judge is."""
+
+TRIGGER_LOW: Final = 0.36
+TRIGGER_HIGH: Final = 0.66
+"""Of the way from noise to signal: a rising energy triggers at HIGH, one that has peaked at LOW."""
+TRIGGER_PEAKED: Final = 3
+"""Samples after its peak at which a lower energy has peaked."""
+TRIGGER_APART: Final = round(0.250 * FS)
+TRIGGER_SLOPE: Final = 0.60
+TRIGGER_SLOPE_LATE: Final = 0.30
+
 _CANDIDATES: Final = 32
-_SLOPES: Final = 128
 _SLOPE_SPAN: Final = 50
+_HIGHEST_RATIO: Final = 4.0
+_TEMPLATE_RATE: Final = 0.10
+_TEMPLATE_RATE_UNLIKE: Final = 0.03
+_ALIKE: Final = 0.6
+_NEVER: Final = -(1 << 40)
 
 LAG: Final = 25
 """Samples from an R peak to its energy peak (measured on DS1)."""
 
+TRIGGER, BEAT = 0, 1
 DETECTION: Final = np.dtype(
     [
-        ("peak", np.int64),  # sample of the energy peak; R lies up to 150 ms before
+        ("kind", np.int64),
+        ("peak", np.int64),  # BEAT: sample of the energy peak; TRIGGER: of the decision. R lies up to 150 ms before
         ("emitted", np.int64),
         ("search_back", np.int64),
+    ],
+    align=True,
+)
+
+LEAD: Final = np.dtype(
+    [
+        ("recent", np.float64, (4,)),  # band-passed signal, oldest first
+        ("squares", np.float64, (INTEGRATION,)),
+        ("energy", np.float64),  # sum of `squares`
+        ("at_peak", np.float64),  # that sum where the fused energy was highest
+        ("usable", np.int64),
+        ("level", np.float64),  # of beats, energy root in mV/s; 0: not known
+        ("noise", np.float64),
+        ("slope", np.float64),  # steepest of the last beat, mV/s
+        ("weight", np.float64),  # share in the fused energy; over all leads 1
+        ("scale", np.float64),  # what turns the sum of squares into its part of the fused energy
+        ("template", np.float64, (TEMPLATE,)),  # the mean beat, band-passed, mV
+        ("seen", np.int64),  # beats in the template
+    ],
+    align=True,
+)
+
+CANDIDATE: Final = np.dtype(
+    [
+        ("at", np.int64),
+        ("size", np.float64),  # root of the fused energy; a beat is about 1
+        ("value", np.float64, (MAX_LEADS,)),  # energy root of each lead, mV/s
+        ("slope", np.float64, (MAX_LEADS,)),  # steepest before it, mV/s
+        ("logit", np.float64),  # the judge's
+        ("told", np.int64),
+    ],
+    align=True,
+)
+
+RHYTHM: Final = np.dtype(
+    [
+        ("last", np.int64),  # energy peak of the last beat
+        ("intervals", np.float64, (INTERVALS,)),
+        ("count", np.int64),
+        ("overdue", np.float64),  # samples without a beat after which one is searched for
     ],
     align=True,
 )
@@ -84,219 +157,492 @@ DETECTION: Final = np.dtype(
 STATE: Final = np.dtype(
     [
         ("time", np.int64),  # samples seen
-        ("recent", np.float64, (4,)),  # band-passed signal, oldest first
-        ("squares", np.float64, (INTEGRATION,)),
-        ("energy", np.float64),  # sum of `squares`
-        ("slopes", np.float64, (_SLOPES,)),  # absolute derivative, a ring
-        ("peak", np.float64),  # the highest energy root since the last candidate
+        ("lead", LEAD, (MAX_LEADS,)),
+        ("band", np.float32, (MAX_LEADS, RING)),  # a ring
+        ("energy", np.float32, (MAX_LEADS, RING)),  # sums of squares, a ring
+        ("fused", np.float64),  # fused energy of the sample before
+        ("peak", np.float64),  # the highest fused energy since the last candidate
         ("peak_at", np.int64),
+        ("from", np.int64),  # where that search began: the slope of an earlier peak may be highest there
+        ("peak_seen", np.int64),  # whether the judge has looked at this peak
+        ("peak_told", np.int64),
+        ("peak_logit", np.float64),
+        ("running", CANDIDATE),  # the peak as a candidate, while it is looked at
         ("learned", np.int64),
-        ("signal_level", np.float64),
-        ("noise_level", np.float64),
-        ("last", np.int64),  # energy peak of the last beat
-        ("last_slope", np.float64),
-        ("intervals", np.float64, (_INTERVALS,)),
-        ("interval_count", np.int64),
-        ("overdue", np.float64),  # samples without a beat after which one is searched for
+        ("learn_at", np.int64),
+        ("noise", np.float64),  # fused; the signal level is 1
+        ("rule", RHYTHM),
+        ("told", RHYTHM),
+        ("trigger_at", np.int64),
+        ("candidate", CANDIDATE, (_CANDIDATES,)),
         ("candidates", np.int64),
-        ("candidate_at", np.int64, (_CANDIDATES,)),
-        ("candidate_value", np.float64, (_CANDIDATES,)),
-        ("candidate_slope", np.float64, (_CANDIDATES,)),
+        ("history", judge.PAST, (judge.PASTS,)),  # the latest candidates, newest first
+        ("features", np.float32, (judge.MOST,)),  # what the judge last saw
+        ("judged", np.int64),  # how often it has
     ],
     align=True,
 )
-
-_NEVER: Final = -(1 << 40)
 
 
 @kernel
 def start(state):  # type: ignore[no-untyped-def]
     """Make a zeroed STATE record ready for its first sample."""
-    state["last"] = _NEVER
-    state["overdue"] = SEARCH_BACK * _typical_interval(state)
+    state["rule"]["last"] = _NEVER
+    state["told"]["last"] = _NEVER
+    state["rule"]["overdue"] = SEARCH_BACK * judge.typical_interval(state["rule"])
+    state["told"]["overdue"] = state["rule"]["overdue"]
+    state["trigger_at"] = _NEVER
+    state["learn_at"] = LEARNING
+    for i in range(judge.PASTS):
+        state["history"][i]["at"] = _NEVER
+
+
+# -- levels
+
+
+@kernel
+def _weigh(state):  # type: ignore[no-untyped-def]
+    """Share out the weight among the leads that can be analysed, by their noise; express the running peak in it."""
+    total = 0.0
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        lead["weight"] = 0.0
+        if lead["usable"] and (lead["level"] > 0.0 or not state["learned"]):
+            ratio = lead["noise"] / lead["level"] if lead["level"] > 0.0 else 1.0
+            lead["weight"] = 1.0 / (ratio * ratio + UNSURE_NOISE)
+            total += lead["weight"]
+    peak = 0.0
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        lead["scale"] = 0.0
+        if lead["weight"] > 0.0:
+            lead["weight"] /= total
+            level = lead["level"] if lead["level"] > 0.0 else 1.0
+            lead["scale"] = lead["weight"] / (level * level * INTEGRATION)
+        peak += lead["scale"] * lead["at_peak"]
+    state["peak"] = peak
+
+
+@kernel
+def _threshold(state, fraction):  # type: ignore[no-untyped-def]
+    return state["noise"] + fraction * (1.0 - state["noise"])
+
+
+@kernel
+def _steepness(state, slope):  # type: ignore[no-untyped-def]
+    """Slopes over those of the last beat, all leads together."""
+    ratio = 0.0
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        if lead["weight"] > 0.0 and lead["slope"] > 0.0:
+            ratio += lead["weight"] * min(slope[n] / lead["slope"], _HIGHEST_RATIO)
+    return ratio
 
 
 @kernel
 def _is_t_wave(state, distance, slope):  # type: ignore[no-untyped-def]
     if distance < T_WAVE:
-        return slope < T_SLOPE * state["last_slope"]
+        return _steepness(state, slope) < T_SLOPE
     if distance < T_WAVE_LATE:
-        return slope < T_SLOPE_LATE * state["last_slope"]
+        return _steepness(state, slope) < T_SLOPE_LATE
     return False
 
 
 @kernel
-def _typical_interval(state):  # type: ignore[no-untyped-def]
-    count = min(state["interval_count"], _INTERVALS)
-    if count == 0:
-        return 300.0
-    ordered = np.sort(state["intervals"][:count])
-    return 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
+def _steepest(state, n, at):  # type: ignore[no-untyped-def]
+    """Steepest slope of lead `n` in the 140 ms before `at`, mV/s."""
+    band = state["band"][n]
+    steepest = 0.0
+    for i in range(max(4, at - _SLOPE_SPAN), at + 1):
+        a, b = np.float64(band[i & MASK]), np.float64(band[(i - 1) & MASK])
+        c, d = np.float64(band[(i - 3) & MASK]), np.float64(band[(i - 4) & MASK])
+        steepest = max(steepest, abs(2.0 * a + b - c - 2.0 * d))
+    return steepest * (FS / 8.0)
 
 
 @kernel
-def _accept(state, at, value, slope, rate, search_back, out, found):  # type: ignore[no-untyped-def]
-    if state["last"] != _NEVER:
-        state["intervals"][state["interval_count"] % _INTERVALS] = at - state["last"]
-        state["interval_count"] += 1
-        state["overdue"] = SEARCH_BACK * _typical_interval(state)
-    state["last"] = at
-    state["last_slope"] = slope
-    state["signal_level"] += rate * (min(value, 2.0 * state["signal_level"]) - state["signal_level"])
-    out[found]["peak"] = at
-    out[found]["emitted"] = state["time"]
-    out[found]["search_back"] = search_back
+def _note_beat(rhythm, at):  # type: ignore[no-untyped-def]
+    if rhythm["last"] != _NEVER:
+        rhythm["intervals"][rhythm["count"] % INTERVALS] = at - rhythm["last"]
+        rhythm["count"] += 1
+        rhythm["overdue"] = SEARCH_BACK * judge.typical_interval(rhythm)
+    rhythm["last"] = at
 
 
 @kernel
-def _remember(state, at, value, slope):  # type: ignore[no-untyped-def]
+def _accept(state, candidate, rate):  # type: ignore[no-untyped-def]
+    """A beat by the rule: learn from it."""
+    at = candidate["at"]
+    _note_beat(state["rule"], at)
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        if lead["usable"] == 0:
+            continue
+        value = candidate["value"][n]
+        if lead["level"] > 0.0:
+            lead["level"] += rate * (min(value, 2.0 * lead["level"]) - lead["level"])
+        else:
+            lead["level"] = max(value, LOWEST)
+        lead["slope"] = candidate["slope"][n]
+        likeness, shift, _ = judge.compare(state, n, at)
+        weight = _TEMPLATE_RATE if likeness > _ALIKE else _TEMPLATE_RATE_UNLIKE
+        if lead["seen"] == 0:
+            weight, shift = 1.0, 0
+        elif likeness > _ALIKE:
+            weight = max(weight, 1.0 / (lead["seen"] + 1))
+        lead["seen"] += 1
+        judge.blend(state, n, at + shift, weight)
+    _weigh(state)
+
+
+@kernel
+def _refuse(state, candidate):  # type: ignore[no-untyped-def]
+    """Noise by the rule: learn from it."""
+    state["noise"] += NOISE_RATE * (min(candidate["size"], 1.0) - state["noise"])
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        if lead["usable"]:
+            lead["noise"] += NOISE_RATE * (min(candidate["value"][n], lead["level"]) - lead["noise"])
+    _weigh(state)
+
+
+# -- what is told
+
+
+@kernel
+def _tell(state, kind, at, search_back, out, found):  # type: ignore[no-untyped-def]
+    detection = out[found]
+    detection["kind"] = kind
+    detection["peak"] = at
+    detection["emitted"] = state["time"]
+    detection["search_back"] = search_back
+    if kind == BEAT:
+        _note_beat(state["told"], at)
+    return found + 1
+
+
+@kernel
+def _copy(source, target):  # type: ignore[no-untyped-def]
+    target["at"] = source["at"]
+    target["size"] = source["size"]
+    target["logit"] = source["logit"]
+    target["told"] = source["told"]
+    for n in range(MAX_LEADS):
+        target["value"][n] = source["value"][n]
+        target["slope"][n] = source["slope"][n]
+
+
+@kernel
+def _remember(state, candidate):  # type: ignore[no-untyped-def]
     count = state["candidates"]
     if count == _CANDIDATES:
         for i in range(1, count):
-            state["candidate_at"][i - 1] = state["candidate_at"][i]
-            state["candidate_value"][i - 1] = state["candidate_value"][i]
-            state["candidate_slope"][i - 1] = state["candidate_slope"][i]
+            _copy(state["candidate"][i], state["candidate"][i - 1])
         count -= 1
-    state["candidate_at"][count] = at
-    state["candidate_value"][count] = value
-    state["candidate_slope"][count] = slope
+    _copy(candidate, state["candidate"][count])
     state["candidates"] = count + 1
 
 
 @kernel
-def _forget_until(state, at):  # type: ignore[no-untyped-def]
+def _forget_old(state):  # type: ignore[no-untyped-def]
+    """Drop the candidates that neither search can take any more."""
+    oldest = max(min(state["rule"]["last"], state["told"]["last"]), state["time"] - CANDIDATE_AGE)
     kept = 0
     for i in range(state["candidates"]):
-        if state["candidate_at"][i] > at:
-            state["candidate_at"][kept] = state["candidate_at"][i]
-            state["candidate_value"][kept] = state["candidate_value"][i]
-            state["candidate_slope"][kept] = state["candidate_slope"][i]
+        if state["candidate"][i]["at"] > oldest:
+            if kept < i:
+                _copy(state["candidate"][i], state["candidate"][kept])
             kept += 1
     state["candidates"] = kept
 
 
 @kernel
-def _learn(state, out, found):  # type: ignore[no-untyped-def]
-    """Set the levels from the candidates so far and judge those whose signal `beats` still holds."""
-    count = state["candidates"]
-    ordered = np.sort(state["candidate_value"][:count])
-    upper = ordered[count // 2 :]
-    level = 0.5 * (upper[(upper.size - 1) // 2] + upper[upper.size // 2]) if count > 3 else ordered[count - 1]
-    state["learned"] = 1
-    state["signal_level"] = level
-    state["noise_level"] = 0.1 * level
-    threshold = state["noise_level"] + THRESHOLD * (level - state["noise_level"])
-    for i in range(count):
-        at, value, slope = state["candidate_at"][i], state["candidate_value"][i], state["candidate_slope"][i]
-        if at <= state["time"] - CANDIDATE_AGE:
-            continue
-        distance = at - state["last"]
-        if value > threshold and distance >= REFRACTORY and not _is_t_wave(state, distance, slope):
-            _accept(state, at, value, slope, SIGNAL_RATE, 1, out, found)
-            found += 1
-        else:
-            state["noise_level"] += NOISE_RATE * (min(value, state["signal_level"]) - state["noise_level"])
-    state["candidates"] = 0
-    return found
+def _may_be_told(state, at, logit):  # type: ignore[no-untyped-def]
+    return logit > 0.0 and at - state["told"]["last"] >= REFRACTORY
 
 
 @kernel
-def _judge(state, at, value, slope, out, found):  # type: ignore[no-untyped-def]
-    """Decide on a new candidate by the first threshold."""
-    distance = at - state["last"]
-    if distance < REFRACTORY:
+def _is_sure(candidate):  # type: ignore[no-untyped-def]
+    """Whether a candidate need not wait: a P wave may look like a beat until the QRS dwarfs it."""
+    return candidate["logit"] > judge.SURE and candidate["size"] > SURE_SIZE
+
+
+@kernel
+def _by_rule(state, candidate):  # type: ignore[no-untyped-def]
+    """Whether the paper's rule takes the candidate."""
+    distance = candidate["at"] - state["rule"]["last"]
+    return (
+        distance >= REFRACTORY
+        and candidate["size"] > _threshold(state, THRESHOLD)
+        and not _is_t_wave(state, distance, candidate["slope"])
+    )
+
+
+@kernel
+def _measure(state, candidate):  # type: ignore[no-untyped-def]
+    """Take the running peak as a candidate; tell whether it is one: a peak indeed, and above FLOOR."""
+    at = state["peak_at"]
+    candidate["at"] = at
+    candidate["size"] = sqrt(max(state["peak"], 0.0))
+    candidate["logit"] = state["peak_logit"]
+    candidate["told"] = state["peak_told"]
+    above = False
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        usable = lead["usable"] == 1
+        candidate["value"][n] = sqrt(max(lead["at_peak"], 0.0) / INTEGRATION) if usable else 0.0
+        above = above or candidate["value"][n] > FLOOR
+    if at <= state["from"] or not above:
+        return False
+    for n in range(MAX_LEADS):
+        candidate["slope"][n] = _steepest(state, n, at) if candidate["value"][n] > 0.0 else 0.0
+    return True
+
+
+@kernel
+def _look(state, candidate):  # type: ignore[no-untyped-def]
+    """Ask the judge about a candidate."""
+    distance = candidate["at"] - state["rule"]["last"]
+    by_rule = _by_rule(state, candidate)
+    is_t = _is_t_wave(state, distance, candidate["slope"])
+    threshold = _threshold(state, THRESHOLD)
+    candidate["logit"] = judge.look(state, candidate, threshold, is_t, distance < REFRACTORY, by_rule)
+    state["judged"] += 1
+
+
+@kernel
+def _settle(state, candidate, search_back, out, found):  # type: ignore[no-untyped-def]
+    """Decide on a candidate that the judge has seen: tell it, and let the rule learn from it."""
+    judge.recall(state, candidate)
+    if candidate["told"] == 0 and _may_be_told(state, candidate["at"], candidate["logit"]):
+        candidate["told"] = 1
+        found = _tell(state, BEAT, candidate["at"], search_back, out, found)
+    if candidate["at"] - state["rule"]["last"] < REFRACTORY:
+        if candidate["told"] == 0 and candidate["at"] - state["told"]["last"] >= SEARCH_FROM:
+            _remember(state, candidate)
         return found
-    noise = state["noise_level"]
-    threshold = noise + THRESHOLD * (state["signal_level"] - noise)
-    if value > threshold and not _is_t_wave(state, distance, slope):
-        _accept(state, at, value, slope, SIGNAL_RATE, 0, out, found)
-        state["candidates"] = 0
-        return found + 1
-    state["noise_level"] = noise + NOISE_RATE * (min(value, state["signal_level"]) - noise)
-    _remember(state, at, value, slope)
+    if _by_rule(state, candidate):
+        _accept(state, candidate, SIGNAL_RATE)
+    else:
+        _refuse(state, candidate)
+    _remember(state, candidate)
+    _forget_old(state)
     return found
 
 
 @kernel
-def _search_back(state, out, found):  # type: ignore[no-untyped-def]
-    """Take the best candidate since the last beat if it passes the second threshold."""
-    noise = state["noise_level"]
-    threshold = SEARCH_THRESHOLD * (noise + THRESHOLD * (state["signal_level"] - noise))
+def _learn(state, out, found):  # type: ignore[no-untyped-def]
+    """Set the levels from the candidates so far and judge those that are not too old."""
+    count = state["candidates"]
+    early = state["candidate"][:count].copy()
+    state["candidates"] = 0
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        if lead["usable"] == 0:
+            continue
+        ordered = np.sort(early["value"][:, n].copy())
+        upper = ordered[count // 2 :]
+        level = 0.5 * (upper[(upper.size - 1) // 2] + upper[upper.size // 2]) if count > 3 else ordered[count - 1]
+        lead["level"] = max(level, LOWEST)
+        lead["noise"] = 0.1 * level
+        slopes = np.sort(early["slope"][:, n].copy())
+        lead["slope"] = 0.8 * slopes[(3 * count) // 4 if count > 3 else count - 1]
+    state["noise"] = 0.1
+    state["learned"] = 1
+    _weigh(state)
+    for i in range(count):
+        candidate = early[i]
+        if candidate["at"] <= state["time"] - CANDIDATE_AGE:
+            continue
+        fused = 0.0
+        for n in range(MAX_LEADS):
+            value = candidate["value"][n]
+            fused += state["lead"][n]["scale"] * INTEGRATION * value * value
+        candidate["size"] = sqrt(fused)
+        _look(state, candidate)
+        found = _settle(state, candidate, 1, out, found)
+    return found
+
+
+@kernel
+def _search_by_rule(state):  # type: ignore[no-untyped-def]
+    """Let the rule learn from the largest candidate since its last beat if that passes the second threshold."""
     best = -1
-    best_value = threshold
+    most = SEARCH_THRESHOLD * _threshold(state, THRESHOLD)
     for i in range(state["candidates"]):
-        at, value = state["candidate_at"][i], state["candidate_value"][i]
-        distance = at - state["last"]
+        candidate = state["candidate"][i]
+        distance = candidate["at"] - state["rule"]["last"]
         if (
-            value > best_value
+            candidate["size"] > most
             and distance >= SEARCH_FROM
-            and at > state["time"] - CANDIDATE_AGE
-            and not _is_t_wave(state, distance, state["candidate_slope"][i])
+            and candidate["at"] > state["time"] - CANDIDATE_AGE
+            and not _is_t_wave(state, distance, candidate["slope"])
         ):
-            best, best_value = i, value
+            best, most = i, candidate["size"]
+    if best >= 0:
+        _accept(state, state["candidate"][best], 2 * SIGNAL_RATE)
+        state["candidate"][best]["logit"] += judge.SEARCH_BONUS
+        _forget_old(state)
+
+
+@kernel
+def _search_to_tell(state, out, found):  # type: ignore[no-untyped-def]
+    """Tell the candidate since the last beat that the judge likes best, if it does not dislike it."""
+    best = -1
+    most = judge.SEARCH_LOGIT
+    for i in range(state["candidates"]):
+        candidate = state["candidate"][i]
+        if (
+            candidate["told"] == 0
+            and candidate["logit"] > most
+            and candidate["at"] - state["told"]["last"] >= SEARCH_FROM
+            and candidate["at"] > state["time"] - CANDIDATE_AGE
+        ):
+            best, most = i, candidate["logit"]
     if best < 0:
         return found
-    at = state["candidate_at"][best]
-    _accept(state, at, best_value, state["candidate_slope"][best], 2 * SIGNAL_RATE, 1, out, found)
-    _forget_until(state, at)
-    return found + 1
+    state["candidate"][best]["told"] = 1
+    found = _tell(state, BEAT, state["candidate"][best]["at"], 1, out, found)
+    _forget_old(state)
+    return found
 
 
 @kernel
-def step(state, samples, flags, count, out):  # type: ignore[no-untyped-def]
+def _triggers(state, fused):  # type: ignore[no-untyped-def]
+    """Whether the rising energy is a QRS already: high enough, or low and past its peak; and steep enough for no T wave."""
+    time = state["time"]
+    if time - state["trigger_at"] < TRIGGER_APART:
+        return False
+    high, low = _threshold(state, TRIGGER_HIGH), _threshold(state, TRIGGER_LOW)
+    if not (
+        state["fused"] <= high * high < fused
+        or (time - state["peak_at"] == TRIGGER_PEAKED and state["peak"] > low * low)
+    ):
+        return False
+    distance = time - max(state["trigger_at"], state["rule"]["last"])
+    if distance >= T_WAVE_LATE:
+        return True
+    slope = np.zeros(MAX_LEADS)
+    for n in range(MAX_LEADS):
+        if state["lead"][n]["weight"] > 0.0:
+            slope[n] = _steepest(state, n, time)
+    return _steepness(state, slope) > (TRIGGER_SLOPE if distance < T_WAVE else TRIGGER_SLOPE_LATE)
+
+
+@kernel
+def _note_usable(state, usable, i):  # type: ignore[no-untyped-def]
+    """Take up a lead that can be analysed again, leave one that is lost; learn anew if no level is known."""
+    changed, known, left = False, False, False
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        if lead["usable"] != usable[n, i]:
+            lead["usable"] = usable[n, i]
+            changed = True
+        left = left or lead["usable"] == 1
+        known = known or (lead["usable"] == 1 and lead["level"] > 0.0)
+    if not changed:
+        return
+    if state["learned"] and left and not known:
+        state["learned"] = 0
+        state["learn_at"] = state["time"] + LEARNING
+        state["candidates"] = 0
+    _weigh(state)
+
+
+@kernel
+def step(state, band, usable, leads, count, out):  # type: ignore[no-untyped-def]
     """Look for beats in a block.
 
     Args:
         state: a STATE record.
-        samples: (capacity,) float64, the detector band, mV at 360 Hz.
-        flags: (capacity,) int64, OK or a reason of `align`; where nothing is measured, silence means nothing.
+        band: (MAX_LEADS, capacity) float64, the detector band, mV at 360 Hz.
+        usable: (MAX_LEADS, capacity) int64, 1 where a lead can be analysed; 0 where not, and for leads not in use.
+        leads: leads in use.
         count: samples in the block.
-        out: DETECTION records; at least ``count // REFRACTORY + 40``.
+        out: DETECTION records; at least ``2 * (count // REFRACTORY) + 80``.
 
     Returns:
-        How many beats were found, in order.
+        How many detections were made, in the order of `emitted`.
     """
     found = 0
+    candidate = state["running"]
     for i in range(count):
         time = state["time"]
-        recent = state["recent"]
-        x = samples[i]
-        slope = (2.0 * x + recent[3] - recent[1] - 2.0 * recent[0]) * (FS / 8.0)
-        recent[0], recent[1], recent[2], recent[3] = recent[1], recent[2], recent[3], x
-        state["slopes"][time % _SLOPES] = abs(slope)
         slot = time % INTEGRATION
-        square = slope * slope
-        state["energy"] += square - state["squares"][slot]
-        state["squares"][slot] = square
-        if slot == 0:  # the running sum gathers rounding errors: take it anew once a window
-            total = 0.0
-            for j in range(INTEGRATION):
-                total += state["squares"][j]
-            state["energy"] = total
-        root = sqrt(max(state["energy"], 0.0) / INTEGRATION)
+        fused = 0.0
+        changed = False
+        for n in range(leads):
+            lead = state["lead"][n]
+            recent = lead["recent"]
+            x = band[n, i]
+            slope = (2.0 * x + recent[3] - recent[1] - 2.0 * recent[0]) * (FS / 8.0)
+            recent[0], recent[1], recent[2], recent[3] = recent[1], recent[2], recent[3], x
+            square = slope * slope
+            energy = lead["energy"] + square - lead["squares"][slot]
+            lead["squares"][slot] = square
+            if slot == 0:  # the running sum gathers rounding errors: take it anew once a window
+                energy = 0.0
+                for j in range(INTEGRATION):
+                    energy += lead["squares"][j]
+            lead["energy"] = energy
+            state["band"][n, time & MASK] = x
+            state["energy"][n, time & MASK] = energy
+            changed = changed or lead["usable"] != usable[n, i]
+        if changed:
+            _note_usable(state, usable, i)
+        for n in range(leads):
+            fused += state["lead"][n]["scale"] * state["lead"][n]["energy"]
 
-        if root > state["peak"]:
-            state["peak"] = root
+        learned = state["learned"] == 1
+        waited = time - state["peak_at"]
+        if fused > state["peak"]:
+            state["peak"] = fused
             state["peak_at"] = time
-        elif time - state["peak_at"] >= DOMINANCE:
-            at, value = state["peak_at"], state["peak"]
-            state["peak"] = root
-            state["peak_at"] = time
-            if value > FLOOR:
-                steepest = 0.0
-                for j in range(max(0, at - _SLOPE_SPAN), at + 1):
-                    steepest = max(steepest, state["slopes"][j % _SLOPES])
-                if state["learned"]:
-                    found = _judge(state, at, value, steepest, out, found)
+            state["peak_seen"] = 0
+            state["peak_told"] = 0
+            for n in range(leads):
+                state["lead"][n]["at_peak"] = state["lead"][n]["energy"]
+        elif waited == EARLY and learned:
+            if _measure(state, candidate):
+                _look(state, candidate)
+                state["peak_seen"] = 1
+                state["peak_logit"] = candidate["logit"]
+                if _is_sure(candidate) and _may_be_told(state, candidate["at"], candidate["logit"]):
+                    state["peak_told"] = 1
+                    found = _tell(state, BEAT, candidate["at"], 0, out, found)
+        elif waited >= DOMINANCE:
+            if _measure(state, candidate):
+                if not learned:
+                    _remember(state, candidate)
                 else:
-                    _remember(state, at, value, steepest)
-        if state["learned"]:
-            since = time - state["last"]
-            if state["candidates"] > 0 and since > state["overdue"]:
-                found = _search_back(state, out, found)
-            if since > DECAY_AFTER and flags[i] == OK:
-                state["signal_level"] = max(state["signal_level"] * (1.0 - DECAY), LOWEST)
-        elif time >= LEARNING and state["candidates"] >= 3:
+                    if state["peak_seen"] == 0:  # learning ended after the peak
+                        _look(state, candidate)
+                    found = _settle(state, candidate, 0, out, found)
+            state["peak"] = fused
+            state["peak_at"] = time
+            state["from"] = time
+            state["peak_seen"] = 0
+            state["peak_told"] = 0
+            for n in range(leads):
+                state["lead"][n]["at_peak"] = state["lead"][n]["energy"]
+        if learned:
+            if _triggers(state, fused):
+                state["trigger_at"] = time
+                found = _tell(state, TRIGGER, time, 0, out, found)
+            if state["candidates"] > 0:
+                if time - state["rule"]["last"] > state["rule"]["overdue"]:
+                    _search_by_rule(state)
+                if time - state["told"]["last"] > state["told"]["overdue"]:
+                    found = _search_to_tell(state, out, found)
+            silent = time - state["rule"]["last"]
+            if time % DECAY_EVERY == 0 and silent > DECAY_AFTER and silent > state["rule"]["overdue"]:
+                for n in range(leads):
+                    lead = state["lead"][n]
+                    if lead["usable"] == 1 and lead["level"] > 0.0:
+                        lead["level"] = max(lead["level"] * (1.0 - DECAY), LOWEST)
+                _weigh(state)
+        elif time >= state["learn_at"] and state["candidates"] >= 3:
             found = _learn(state, out, found)
+        state["fused"] = fused
         state["time"] = time + 1
     return found

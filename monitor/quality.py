@@ -33,7 +33,7 @@ STATE: Final = np.dtype(
 
 
 @kernel
-def step(state, flags, count, lead, out, found):  # type: ignore[no-untyped-def]
+def step(state, flags, count, lead, usable, out, found):  # type: ignore[no-untyped-def]
     """Follow one lead through a block.
 
     Args:
@@ -41,6 +41,7 @@ def step(state, flags, count, lead, out, found):  # type: ignore[no-untyped-def]
         flags: (capacity,) int64, OK or a reason of `align`.
         count: samples in the block.
         lead: its number, for the output.
+        usable: (capacity,) int64, receives 1 where the lead can be analysed and 0 where it is lost.
         out: CHANGE records; room for ``count // LOST + 2`` after `found`.
         found: changes already in `out`.
 
@@ -72,5 +73,6 @@ def step(state, flags, count, lead, out, found):  # type: ignore[no-untyped-def]
             out[found]["lead"] = lead
             out[found]["reason"] = becomes
             found += 1
+        usable[i] = 1 if state["reason"] == OK else 0
         state["time"] += 1
     return found

@@ -23,7 +23,7 @@ import numpy as np
 
 from monitor.alarms import Describe
 from monitor.classifier import Names
-from monitor.events import Beat, Event, Trigger
+from monitor.events import Beat, Event, Qrs
 from monitor.messages import Chunk
 from monitor.records import Record
 from monitor.ward import Ward
@@ -84,7 +84,7 @@ def analyse(
         events = ward.feed([chunk], commands, chunk.end / record.fs)
         commands = []
         for event in events:
-            if isinstance(event, Trigger):
+            if isinstance(event, Qrs):
                 open_beats.add(event.sample)
             elif isinstance(event, Beat) and event.final:
                 open_beats.discard(event.sample)
@@ -95,14 +95,14 @@ def analyse(
 
 
 def _finish(events: list[Event], length: int, open_beats: set[int]) -> list[Event]:
-    """What the padding says of the record: triggers and names of its last beats."""
+    """What the padding says of the record: where its last beats are, and their names."""
     told = set()
     for event in events:
         if isinstance(event, Beat):
             if event.sample >= length or (event.search_back and event.sample not in open_beats):
                 break
             told.add(event.sample)
-    kept: list[Event] = [event for event in events if isinstance(event, Trigger | Beat) and event.sample in told]
+    kept: list[Event] = [event for event in events if isinstance(event, Qrs | Beat) and event.sample in told]
     for event in kept:
         event.emitted = length
     return kept

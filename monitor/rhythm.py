@@ -14,7 +14,7 @@ when a condition begins or ends. Conditions, after the definitions of the Physio
 
 Asystole has two ways to be found: the interval between two beats, and a clock that runs out WAIT after the 4 s, so
 that a beat which arrived in time but is still on its way through the detector counts. Both give the same verdict.
-Where the first lead cannot be analysed, the clock stands still and no interval is measured across: a beat from before
+Where no lead can be analysed, the clock stands still and no interval is measured across: a beat from before
 the loss may be announced during it, so beats announced then count only if they turn out to lie after it.
 
 The heart rate is the mean of the last 8 intervals, of the last 4 when those are longer than 1.2 s.
@@ -52,14 +52,14 @@ LOW, HIGH = 50.0, 120.0
 VENTRICULAR: Final = 2
 """Index of V in :data:`monitor.ecg.AAMI_CLASSES`."""
 
-ITEM_QUALITY, ITEM_TRIGGER, ITEM_BEAT = 0, 1, 2
+ITEM_QUALITY, ITEM_QRS, ITEM_BEAT = 0, 1, 2
 ITEM: Final = np.dtype(
     [
         ("row", np.int64),
         ("kind", np.int64),
         ("sample", np.int64),
         ("emitted", np.int64),
-        ("value", np.int64),  # QUALITY: reason of the first lead; BEAT: AAMI class
+        ("value", np.int64),  # QUALITY: why no lead can be analysed, or OK; BEAT: AAMI class
     ],
     align=True,
 )
@@ -86,8 +86,8 @@ STATE: Final = np.dtype(
     [
         ("low", np.float64),  # heart-rate limits, per minute
         ("high", np.float64),
-        ("reason", np.int64),  # why the first lead cannot be analysed, or OK
-        ("usable", np.int64),  # first sample after the last loss of the first lead
+        ("reason", np.int64),  # why no lead can be analysed, or OK
+        ("usable", np.int64),  # first sample after the signal was last lost
         ("since", np.int64),  # from here on silence counts
         ("last_qrs", np.int64),
         ("has_qrs", np.int64),  # whether last_qrs can start an interval
@@ -201,7 +201,7 @@ def _on_quality(state, sample, reason):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _on_trigger(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
+def _on_qrs(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
     if state["reason"] != OK or r < state["usable"]:
         state["last_qrs"] = r
         return count
@@ -323,8 +323,8 @@ def step(states, items, ends, out):  # type: ignore[no-untyped-def]
             count = _check_silence(state, row, emitted, out, count)
             if item["kind"] == ITEM_QUALITY:
                 _on_quality(state, emitted, item["value"])
-            elif item["kind"] == ITEM_TRIGGER:
-                count = _on_trigger(state, row, item["sample"], emitted, out, count)
+            elif item["kind"] == ITEM_QRS:
+                count = _on_qrs(state, row, item["sample"], emitted, out, count)
             else:
                 count = _on_beat(state, row, item["sample"], item["value"], emitted, out, count)
             i += 1

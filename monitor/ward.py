@@ -18,12 +18,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, beats, frontend, rhythm
+from monitor import alarms, align, beats, frontend, judge, rhythm
 from monitor.alarms import ACKNOWLEDGE, END, ONSET, Acknowledge, Bedside, Command, Describe, SetLimits
 from monitor.align import Run, Sequencer
 from monitor.classifier import Names
 from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
-from monitor.events import Alarm, Beat, Event, Gap, Quality, Rhythm, Trigger
+from monitor.events import Alarm, Beat, Event, Gap, Qrs, Quality, Rhythm, Trigger
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
 from monitor.snapshot import layout_of, pack, unpack
@@ -48,7 +48,7 @@ MAX_TABLES: Final = 64
 _LAYOUT: Final = layout_of(BED_STATE, tuple(code.name for code in alarms.CODES), rhythm.CONDITIONS, rhythm.LABELS)
 _BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
 """Alarms that the ward itself raises and ends."""
-_ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Beat: 3, Rhythm: 4, Alarm: 5}
+_ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Qrs: 3, Beat: 4, Rhythm: 5, Alarm: 6}
 _RULE_CLASS: Final = np.array([AAMI_CLASSES.index(name) for name in beats.RULE_CLASSES])
 
 
@@ -158,7 +158,11 @@ class Ward:
         Args:
             classifier: names the beats; without one the kernel's own rule does (N, S or V).
             capacity: beds to make room for; more are admitted as they come.
+
+        Raises:
+            ConfigError: the detector's weights were made for another detector.
         """
+        judge.check_weights()
         self._classifier = classifier
         self.state: NDArray[np.void] = np.zeros(max(capacity, 1), BED_STATE)
         self._beds: dict[str, _Bed] = {}
@@ -253,7 +257,7 @@ class Ward:
         low, high = float(row["rhythm"]["low"]), float(row["rhythm"]["high"])
         for name in rhythm.CONDITIONS:  # the conditions' history is gone: what stood must not stand for ever
             events += self._bedside(bed).apply(name, END, 0, bed.origin, reason="restart")
-        for name in set(alarms.OF_REASON.values()):
+        for name in ("LEAD_OFF", *alarms.OF_REASON.values()):
             events += self._bedside(bed).apply(name, END, 0, bed.origin, reason="restart")
         self.state["front"][bed.row] = np.zeros((), frontend.STATE)
         self.state["rhythm"][bed.row] = np.zeros((), rhythm.STATE)
@@ -365,16 +369,16 @@ class Ward:
         found: NDArray[np.void],
         labels: NDArray[np.int64],
     ) -> NDArray[np.void]:
-        first_lead = marks[(marks["kind"] == frontend.TRIGGER) | (marks["lead"] == 0)]
-        items = np.empty(len(first_lead) + len(found), rhythm.ITEM)
-        n = len(first_lead)
-        kind = np.where(first_lead["kind"] == frontend.TRIGGER, rhythm.ITEM_TRIGGER, rhythm.ITEM_QUALITY)
+        marks = marks[(marks["kind"] == frontend.QRS) | (marks["kind"] == frontend.SIGNAL)]
+        items = np.empty(len(marks) + len(found), rhythm.ITEM)
+        n = len(marks)
+        kind = np.where(marks["kind"] == frontend.QRS, rhythm.ITEM_QRS, rhythm.ITEM_QUALITY)
         for name, of_mark, of_beat in (
-            ("row", first_lead["row"], found["row"]),
+            ("row", marks["row"], found["row"]),
             ("kind", kind, rhythm.ITEM_BEAT),
-            ("sample", first_lead["sample"], found["sample"]),
-            ("emitted", first_lead["emitted"], found["emitted"]),
-            ("value", first_lead["value"], labels),
+            ("sample", marks["sample"], found["sample"]),
+            ("emitted", marks["emitted"], found["emitted"]),
+            ("value", marks["value"], labels),
         ):
             items[name][:n], items[name][n:] = of_mark, of_beat
         items = items[np.lexsort((items["kind"], items["emitted"], items["row"]))]
@@ -400,16 +404,22 @@ class Ward:
         for row, kind, sample, emitted, lead, value in marks.tolist():
             bed = by_row[row]
             at = bed.emitted(emitted)
-            if kind == frontend.TRIGGER:
-                events.append(Trigger(bed.name, bed.device(sample), at))
-                continue
-            reason = align.REASONS[value]
-            ok = value == align.OK
-            events.append(Quality(bed.name, bed.device(sample), at, bed.lead_name(lead), ok, None if ok else reason))
-            if lead == 0:
-                for why, code in alarms.OF_REASON.items():
-                    cause = ONSET if why == reason else END
-                    alarm_causes.append((emitted, 0, bed, (code, cause, bed.device(sample), at)))
+            match kind:
+                case frontend.TRIGGER:
+                    events.append(Trigger(bed.name, bed.device(sample), at))
+                case frontend.QRS:
+                    events.append(Qrs(bed.name, bed.device(sample), at, bool(value)))
+                case frontend.QUALITY:
+                    ok = value == align.OK
+                    reason = None if ok else align.REASONS[value]
+                    events.append(Quality(bed.name, bed.device(sample), at, bed.lead_name(lead), ok, reason))
+                case frontend.LEAD_OFF:
+                    cause = ONSET if value else END
+                    alarm_causes.append((emitted, 0, bed, ("LEAD_OFF", cause, bed.device(sample), at)))
+                case frontend.SIGNAL:
+                    for why, code in alarms.OF_REASON.items():
+                        cause = ONSET if align.REASONS[value] == why else END
+                        alarm_causes.append((emitted, 0, bed, (code, cause, bed.device(sample), at)))
         shown = [None] * len(found) if probabilities is None else np.round(probabilities, 4).tolist()
         for (row, sample, emitted, back, _), label, p in zip(found.tolist(), labels.tolist(), shown, strict=True):
             bed, name = by_row[row], AAMI_CLASSES[label]

@@ -5,5 +5,6 @@ from __future__ import annotations
 from trainer.bench import kernel
 from trainer.evaluate import evaluate
 from trainer.train import train
+from trainer.train_qrs import train_qrs
 
-__all__ = ["evaluate", "kernel", "train"]
+__all__ = ["evaluate", "kernel", "train", "train_qrs"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.events import Beat, Event, Quality, Trigger
+from monitor.events import Beat, Event, Qrs, Quality, Trigger
 from monitor.records import Annotations, Record
 from trainer.ec57 import Comparison, compare
 
@@ -74,7 +74,7 @@ class Outcome:
 def outcome_of(record: Record, reference: Annotations, events: Iterable[Event]) -> Outcome:
     """Sort out a record's events.
 
-    A beat is known with its first :class:`~monitor.events.Beat` and named with its last; a
+    A beat is known with its :class:`~monitor.events.Qrs` and named with its last :class:`~monitor.events.Beat`; a
     :class:`~monitor.events.Trigger` gives its R peak provisionally; :class:`~monitor.events.Quality` tells where a
     lead cannot be analysed.
 
@@ -83,19 +83,21 @@ def outcome_of(record: Record, reference: Annotations, events: Iterable[Event]) 
         reference: the annotators' beats and other marks, on the record's clock.
         events: all events of the record, in the order they were told.
     """
-    first: dict[int, Beat] = {}
+    first: dict[int, Qrs | Beat] = {}  # a beat whose window was cut off is told without having been found
     last: dict[int, Beat] = {}
     triggers: dict[int, int] = {}
     quality: list[Quality] = []
     for event in events:
-        if isinstance(event, Beat):
+        if isinstance(event, Qrs):
+            first.setdefault(event.sample, event)
+        elif isinstance(event, Beat):
             first.setdefault(event.sample, event)
             last[event.sample] = event
         elif isinstance(event, Trigger):
             triggers.setdefault(event.sample, event.emitted)
         elif isinstance(event, Quality):
             quality.append(event)
-    samples, triggered = sorted(first), sorted(triggers)  # a beat found by looking back is told after later ones
+    samples, triggered = sorted(last), sorted(triggers)  # a beat found by looking back is told after later ones
     return Outcome(
         record=record.name,
         fs=record.fs,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +42,7 @@ def train(
     from monitor.records import find_database
     from trainer.dataset import join
     from trainer.export import export
+    from trainer.progress import progress
     from trainer.recipes import RECIPES, find_recipe
     from trainer.splits import DS1, DS2
     from trainer.training import batches_of, cross_validate
@@ -66,12 +65,12 @@ def train(
     if not recipe:
         for candidate in candidates:
             total = 4 * batches_of(len(beats) + len(extra), candidate)  # five folds, each on four fifths
-            with _progress(console, f"cross-validating {candidate.name}", total) as step:
+            with progress(console, f"cross-validating {candidate.name}", total) as step:
                 validations.append(cross_validate(beats, extra, candidate, seed, step))
         _show(console, validations)
     chosen: Recipe = max(validations, key=lambda v: v.score).recipe if validations else candidates[0]
     everything = join([beats, extra])
-    with _progress(console, f"training {chosen.name}", batches_of(len(everything), chosen)) as step:
+    with progress(console, f"training {chosen.name}", batches_of(len(everything), chosen)) as step:
         net = train_net(everything, chosen, seed, step)
     facts: dict[str, Any] = {
         "trained_on": {"database": "mitdb", "records": list(names), "leads": "each of two, alone"},
@@ -86,22 +85,12 @@ def train(
 
 def _load(console: Any, database: Path, names: tuple[str, ...]) -> tuple[Beats, Beats]:
     from trainer.dataset import load
+    from trainer.progress import progress
 
-    with _progress(console, "finding beats", 2 * len(names)) as step:
+    with progress(console, "finding beats", 2 * len(names)) as step:
         first = load(database, names, 0, lambda: step(1))
         second = load(database, names, 1, lambda: step(1))
     return first, second
-
-
-@contextmanager
-def _progress(console: Any, text: str, total: int) -> Iterator[Callable[[int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(text, total=total)
-        yield lambda steps: bar.advance(task, steps)
-        bar.update(task, completed=total)
 
 
 def _show(console: Any, validations: list[Validation]) -> None:

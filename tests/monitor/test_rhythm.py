@@ -18,7 +18,7 @@ from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Rhythm
 from monitor.messages import Chunk
 from monitor.quality import BACK
-from monitor.rhythm import ITEM_BEAT, ITEM_QUALITY, ITEM_TRIGGER, WAIT
+from monitor.rhythm import ITEM_BEAT, ITEM_QUALITY, ITEM_QRS, WAIT
 from monitor.ward import Ward
 from simulators.noise import Baseline, Muscle
 from simulators.synthetic import render
@@ -45,7 +45,7 @@ def beats_at(*seconds, symbol="N"):
         item
         for s in seconds
         for item in (
-            (ITEM_TRIGGER, round(s * FS), round(s * FS) + TO_TRIGGER, 0),
+            (ITEM_QRS, round(s * FS), round(s * FS) + TO_TRIGGER, 0),
             (ITEM_BEAT, round(s * FS), round(s * FS) + TO_BEAT, AAMI_CLASSES.index(symbol)),
         )
     ]
@@ -184,7 +184,7 @@ def test_the_extreme_alarm_takes_the_place_of_the_limits():
 def test_rate_conditions_are_those_of_the_obvious_way(intervals, low, high, cuts):
     """After every beat, at any cut."""
     r_peaks = [round(t * FS) for t in times(4.0, *intervals)]
-    items = [item for item in beats_at(*[r / FS for r in r_peaks]) if item[0] == ITEM_TRIGGER]
+    items = [item for item in beats_at(*[r / FS for r in r_peaks]) if item[0] == ITEM_QRS]
     said = analyse(items, low=low, high=high, cuts=[c for c in cuts if c * FS <= r_peaks[-1]])
     holding, found = set(), []
     for r in r_peaks:
@@ -280,7 +280,7 @@ def test_beats_of_the_half_second_before_the_lead_is_back_count():
 
 def test_a_beat_from_before_the_loss_found_late_starts_no_interval():
     """Found by looking back, after the lead has returned."""
-    late = (ITEM_TRIGGER, round(20.75 * FS), round(22.5 * FS), 0)
+    late = (ITEM_QRS, round(20.75 * FS), round(22.5 * FS), 0)
     items = [*beats_at(*SINUS), *lead(LEAD_OFF, 21.0), *lead(OK, 22.2), late, *beats_at(*times(25.0, *[0.75] * 10))]
     assert conditions(analyse(items)) == []
 
