@@ -3,8 +3,9 @@
 Everything here rests on the signal and on the kernel's own rule label, never on the network's output, so a data set
 written once stays true whatever model follows.
 
-- R is the largest deflection of the display signal in the 150 ms before the detector's energy peak; one against
-  the patient's usual polarity must be half as large again, so that a biphasic QRS keeps its R.
+- R is the largest deflection of the display signal in the 150 ms before the detector's energy peak, weighed by how near
+  it lies to where R usually is: of the two large deflections of a ventricular beat annotators mark the earlier. One
+  against the patient's usual polarity must be twice as large, so that a biphasic QRS keeps its R.
 - The window lies around R or, where the running normal beat fits well up to 80 ms earlier, around that place. It
   takes every second sample (the display signal ends at 40 Hz), scaled by the amplitude of the patient's normal beat,
   beside the difference to that normal beat.
@@ -86,7 +87,11 @@ _QRS: Final = round(0.080 * FS) // STRIDE
 _SHIFT: Final = 3  # window points a shape may be shifted to fit
 _WIDE_SHIFT: Final = round(0.080 * FS) // STRIDE  # the same for the patient's normal beat
 _FITS: Final = 0.80  # likeness from which the window follows the normal beat
-_AGAINST: Final = 1.5  # how much larger a deflection against the usual polarity must be
+_AGAINST: Final = 2.0  # how much larger a deflection against the usual polarity must be
+_USUALLY: Final = round(0.070 * FS)  # samples from the display signal's R to the energy peak
+_TRIGGERED: Final = round(0.022 * FS)  # the same to the trigger
+_EARLY_SPAN: Final = 0.110 * FS  # samples from there at which a deflection counts half, and the same after it
+_LATE_SPAN: Final = 0.050 * FS
 _ALIKE: Final = 0.90
 _SMALLEST: Final = 0.05  # mV; amplitudes below are taken as this
 _EPSILON: Final = 1e-9
@@ -164,8 +169,11 @@ def use_lead(state, lead):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _largest(state, low, peak):  # type: ignore[no-untyped-def]
-    """The largest deflection from `low` to `peak`, and its sign; one against the usual polarity counts less."""
+def _largest(state, low, peak, usual):  # type: ignore[no-untyped-def]
+    """The largest deflection from `low` to `peak`, and its sign.
+
+    One far from where R is `usual` counts less, and so does one against the usual polarity.
+    """
     ring = state["ring"][state["lead"]]
     base = 0.0
     first = max(0, peak - 2 * _SEARCH)
@@ -177,6 +185,8 @@ def _largest(state, low, peak):  # type: ignore[no-untyped-def]
         value = np.float64(ring[i % RING]) - base
         if value * state["polarity"] < 0.0:
             value /= 1.0 + (_AGAINST - 1.0) * abs(state["polarity"])
+        away = (i - usual) / (_EARLY_SPAN if i < usual else _LATE_SPAN)
+        value /= 1.0 + away * away
         if abs(value) > best_value:
             best, best_value = i, abs(value)
     return best, 1.0 if np.float64(ring[best % RING]) > base else -1.0
@@ -191,7 +201,7 @@ def _earliest(state, peak):  # type: ignore[no-untyped-def]
 @kernel
 def foresee(state, now):  # type: ignore[no-untyped-def]
     """Where the R peak lies whose energy still rises at sample `now`, on the clock of the unfiltered signal."""
-    best, _ = _largest(state, _earliest(state, now), now)
+    best, _ = _largest(state, _earliest(state, now), now, now - _TRIGGERED)
     return max(0, best - DISPLAY_DELAY)
 
 
@@ -206,7 +216,7 @@ def place(state, peak):  # type: ignore[no-untyped-def]
     Returns:
         The sample of the R peak, on the clock of the unfiltered signal.
     """
-    best, sign = _largest(state, _earliest(state, peak), peak)
+    best, sign = _largest(state, _earliest(state, peak), peak, peak - _USUALLY)
     state["polarity"] += 0.1 * (sign - state["polarity"])
     return max(0, best - DISPLAY_DELAY)
 

@@ -83,6 +83,10 @@ UNSURE_NOISE: Final = 0.003
 SURE_SIZE: Final = 0.75
 """A candidate smaller than this share of a beat waits for DOMINANCE, however sure the judge is."""
 
+OWN_WEIGHT: Final = 0.1
+OWN_BEFORE: Final = round(0.100 * FS)
+"""A lead of at least that weight places R by its own energy peak, from so many samples before the fused one."""
+
 TRIGGER_LOW: Final = 0.36
 TRIGGER_HIGH: Final = 0.66
 """Of the way from noise to signal: a rising energy triggers at HIGH, one that has peaked at LOW."""
@@ -310,10 +314,32 @@ def _refuse(state, candidate):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _own_peak(state, at):  # type: ignore[no-untyped-def]
+    """Where the energy of the first lead that can be analysed peaks around the fused peak `at`.
+
+    R is placed on that lead, and another one may reach its peak earlier or later: in T waves that it shows as large as
+    a QRS, or after a pacing spike. A lead that hardly counts has no say.
+    """
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        if lead["usable"] == 0:
+            continue
+        if lead["weight"] < OWN_WEIGHT:
+            return at
+        energy = state["energy"][n]
+        best = at
+        for i in range(max(0, at - OWN_BEFORE), at + EARLY + 1):
+            if energy[i & MASK] > energy[best & MASK]:
+                best = i
+        return best
+    return at
+
+
+@kernel
 def _tell(state, kind, at, search_back, out, found):  # type: ignore[no-untyped-def]
     detection = out[found]
     detection["kind"] = kind
-    detection["peak"] = at
+    detection["peak"] = _own_peak(state, at) if kind == BEAT else at
     detection["emitted"] = state["time"]
     detection["search_back"] = search_back
     if kind == BEAT:
