@@ -41,6 +41,13 @@ _TEMPLATE_FROM: Final = -50
 _SHIFT: Final = 8
 """Samples a template may be shifted to fit."""
 
+SHAPE: Final = 32
+"""Points of a lead's template in the display signal, every third sample."""
+_SHAPE_FROM: Final = -72
+_MIDDLE: Final = (SHAPE - 1) / 2
+_STIR: Final = 54
+_SPREAD: Final = SHAPE * (SHAPE * SHAPE - 1) / 12
+
 ENERGIES: Final = 16
 """Points of the energy around the candidate, from AHEAD back."""
 _ENERGY_STRIDE: Final = 14
@@ -53,6 +60,11 @@ LEAD_FEATURES: Final = (
     "projection",  # on the template; a beat like it has 1
     "shift",  # of the best fit
     "weight",  # the lead's share in the fused energy
+    "shape",  # correlation of the display signal with its own template, level and slope taken out
+    "misfit",  # log of what that template leaves unexplained, over the template's size
+    "tilt",  # the slope taken out, over the template's size
+    "sharpness",  # log of the sharpest bend before the peak over the last beats'
+    "restlessness",  # log of the display signal's size in the 1.2 s before over what it usually is
     *(f"energy_{AHEAD - _ENERGY_STRIDE * i:+d}" for i in range(ENERGIES)),  # root over the signal level
 )
 
@@ -101,15 +113,17 @@ NETWORKS: Final = ("one", "two")
 PARTS: Final = ("w1", "b1", "w2", "b2", "w3", "b3")
 """Layers of a network: (inputs, hidden), (hidden,), ... with the scaling of the inputs folded in."""
 
-SEARCH_LOGIT: Final = -3.0
-"""When a beat is overdue, a candidate must only not be as bad as this."""
 SURE: Final = 4.0
 """A beat the judge is so sure of need not wait for DOMINANCE."""
 RULE_BONUS: Final = 1.0
-"""Added where the rule takes the candidate too: it knows clean signals better than noise-trained weights do."""
-
+"""Added to the logit where the rule takes the candidate too: it knows clean signals of any patient."""
+LENIENCE: Final = 3.0
+"""Added when a beat is overdue and is searched for."""
 SEARCH_BONUS: Final = 3.0
-"""Added where the rule took the candidate by search-back."""
+"""Added then where the rule has taken the candidate by its own search-back."""
+CALM_NOISE: Final = (0.20, 0.30)
+CALM_STIR: Final = (0.0, 0.20)
+"""All of these are for calm signals: they fade as fused noise and restlessness both rise from the first to the second."""
 
 PAST: Final = np.dtype([("at", np.int64), ("size", np.float64), ("likeness", np.float64)], align=True)
 
@@ -201,6 +215,74 @@ def blend(state, n, at, weight):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _cut(state, n, at, out):  # type: ignore[no-untyped-def]
+    """Copy the display signal of lead `n` around `at`, and take out its level and slope."""
+    shown = state["shown"][n]
+    level, slope = 0.0, 0.0
+    for i in range(SHAPE):
+        out[i] = np.float64(shown[(at + _SHAPE_FROM + 3 * i) & MASK])
+        level += out[i]
+        slope += out[i] * (i - _MIDDLE)
+    level /= SHAPE
+    slope /= _SPREAD
+    for i in range(SHAPE):
+        out[i] -= level + slope * (i - _MIDDLE)
+    return slope * SHAPE
+
+
+@kernel
+def bend(state, n, at):  # type: ignore[no-untyped-def]
+    """The sharpest bend of lead `n` in the 150 ms before the energy peak, mV: second difference over 22 ms."""
+    shown = state["shown"][n]
+    sharpest = 0.0
+    for i in range(at - 54, at - 4):
+        a, b, c = shown[i & MASK], shown[(i - 4) & MASK], shown[(i - 8) & MASK]
+        sharpest = max(sharpest, abs(np.float64(a) - 2.0 * np.float64(b) + np.float64(c)))
+    return sharpest
+
+
+@kernel
+def stir(state, n, at):  # type: ignore[no-untyped-def]
+    """Root-mean-square of lead `n` about its mean from 1.4 to 0.2 s before the energy peak, mV."""
+    shown = state["shown"][n]
+    total, squares = 0.0, 0.0
+    for i in range(_STIR):
+        x = np.float64(shown[(at - 504 + 8 * i) & MASK])
+        total += x
+        squares += x * x
+    return sqrt(max(squares / _STIR - (total / _STIR) * (total / _STIR), 0.0))
+
+
+@kernel
+def _compare_shape(state, n, at):  # type: ignore[no-untyped-def]
+    """Correlation of the display signal around `at` with its template, and what that leaves over the template's size;
+    the slope taken out before, over that size."""
+    template = state["lead"][n]["shape"]
+    cut = np.empty(SHAPE)
+    tilt = _cut(state, n, at, cut)
+    own, shared, power = 0.0, 0.0, 0.0
+    for i in range(SHAPE):
+        own += cut[i] * cut[i]
+        shared += cut[i] * template[i]
+        power += template[i] * template[i]
+    if own <= 1e-12 or power <= 1e-12:
+        return 0.0, 0.0, 0.0
+    left = max(own - shared * shared / power, 0.0)
+    size = sqrt(power / SHAPE)
+    return shared / sqrt(own * power), _log_ratio(left + 1e-3 * power, power), min(max(tilt / size, -8.0), 8.0)
+
+
+@kernel
+def blend_shape(state, n, at, weight):  # type: ignore[no-untyped-def]
+    """Draw the display template of lead `n` towards the signal around `at`."""
+    template = state["lead"][n]["shape"]
+    cut = np.empty(SHAPE)
+    _cut(state, n, at, cut)
+    for i in range(SHAPE):
+        template[i] += weight * (cut[i] - template[i])
+
+
+@kernel
 def _log_ratio(a, b):  # type: ignore[no-untyped-def]
     if a <= 0.0 or b <= 0.0:
         return -4.0
@@ -239,10 +321,13 @@ def _describe(state, candidate, threshold, is_t_wave, refractory, by_rule):  # t
         f[4] = min(max(projection, -3.0), 3.0)
         f[5] = shift / _SHIFT
         f[6] = lead["weight"]
+        f[7], f[8], f[9] = _compare_shape(state, n, at + shift)
+        f[10] = _log_ratio(bend(state, n, at), lead["bend"])
+        f[11] = _log_ratio(stir(state, n, at), lead["stir"])
         for i in range(ENERGIES):
             then = at + AHEAD - _ENERGY_STRIDE * i
             energy = np.float64(state["energy"][n, then & MASK]) if then >= 0 else 0.0
-            f[7 + i] = min(sqrt(max(energy, 0.0) / INTEGRATION) / level, 4.0)
+            f[12 + i] = min(sqrt(max(energy, 0.0) / INTEGRATION) / level, 4.0)
     f = features[leads * _LEAD : leads * _LEAD + len(CONTEXT_FEATURES)]
     rule = state["rule"]
     typical = typical_interval(rule)
@@ -289,20 +374,33 @@ def _ask(weights, features):  # type: ignore[no-untyped-def]
 
 @kernel
 def look(state, candidate, threshold, is_t_wave, refractory, by_rule):  # type: ignore[no-untyped-def]
-    """Judge a candidate.
+    """Judge a candidate: fill in its `logit`, above 0 for a beat, and how far the rule is to be trusted.
 
     Args:
         state: a state of the detector (:data:`monitor.qrs.STATE`) that has seen AHEAD samples after the candidate.
         candidate: a record of :data:`monitor.qrs.CANDIDATE`.
         threshold: of the rule, on the scale of the fused size.
         is_t_wave, refractory, by_rule: what the rule says of it.
-
-    Returns:
-        A logit: above 0 it is a beat.
     """
     leads = _describe(state, candidate, threshold, is_t_wave, refractory, by_rule)
     logit = _ask(_TWO, state["features"]) if leads == 2 else _ask(_ONE, state["features"])
-    return logit + RULE_BONUS if by_rule else logit
+    trust = _trust(state)
+    candidate["trust"] = trust
+    candidate["logit"] = logit + RULE_BONUS * trust if by_rule else logit
+
+
+@kernel
+def _trust(state):  # type: ignore[no-untyped-def]
+    """How far rule and search-back are to be trusted: 1 in a calm signal, 0 in a noisy and restless one."""
+    restless, place = 0.0, 0
+    for n in range(MAX_LEADS):
+        weight = state["lead"][n]["weight"]
+        if weight > 0.0:
+            restless += weight * np.float64(state["features"][place * _LEAD + 11])
+            place += 1
+    noisy = (state["noise"] - CALM_NOISE[0]) / (CALM_NOISE[1] - CALM_NOISE[0])
+    stirred = (restless - CALM_STIR[0]) / (CALM_STIR[1] - CALM_STIR[0])
+    return 1.0 - min(max(noisy, 0.0), 1.0) * min(max(stirred, 0.0), 1.0)
 
 
 @kernel

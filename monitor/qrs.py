@@ -43,7 +43,7 @@ import numpy as np
 
 from monitor import judge
 from monitor.ecg import FS, MAX_LEADS
-from monitor.judge import INTEGRATION, INTERVALS, MASK, RING, TEMPLATE
+from monitor.judge import INTEGRATION, INTERVALS, MASK, RING, SHAPE, TEMPLATE
 from monitor.kernel import kernel
 
 EARLY: Final = judge.AHEAD
@@ -102,6 +102,8 @@ _HIGHEST_RATIO: Final = 4.0
 _TEMPLATE_RATE: Final = 0.10
 _TEMPLATE_RATE_UNLIKE: Final = 0.03
 _ALIKE: Final = 0.6
+_BEND_RATE: Final = 0.10
+_STIR_RATE: Final = 0.02
 _NEVER: Final = -(1 << 40)
 
 LAG: Final = 25
@@ -131,7 +133,10 @@ LEAD: Final = np.dtype(
         ("weight", np.float64),  # share in the fused energy; over all leads 1
         ("scale", np.float64),  # what turns the sum of squares into its part of the fused energy
         ("template", np.float64, (TEMPLATE,)),  # the mean beat, band-passed, mV
-        ("seen", np.int64),  # beats in the template
+        ("shape", np.float64, (SHAPE,)),  # the same of the display signal, level and slope taken out
+        ("bend", np.float64),  # running means over beats of what the judge calls sharpness and restlessness, mV
+        ("stir", np.float64),
+        ("seen", np.int64),  # beats in the templates
     ],
     align=True,
 )
@@ -142,7 +147,8 @@ CANDIDATE: Final = np.dtype(
         ("size", np.float64),  # root of the fused energy; a beat is about 1
         ("value", np.float64, (MAX_LEADS,)),  # energy root of each lead, mV/s
         ("slope", np.float64, (MAX_LEADS,)),  # steepest before it, mV/s
-        ("logit", np.float64),  # the judge's
+        ("logit", np.float64),  # the judge's, with what its agreement with the rule is worth
+        ("trust", np.float64),  # how far rule and search-back are to be trusted, 0 to 1
         ("told", np.int64),
     ],
     align=True,
@@ -163,6 +169,7 @@ STATE: Final = np.dtype(
         ("time", np.int64),  # samples seen
         ("lead", LEAD, (MAX_LEADS,)),
         ("band", np.float32, (MAX_LEADS, RING)),  # a ring
+        ("shown", np.float32, (MAX_LEADS, RING)),  # display signal, a ring
         ("energy", np.float32, (MAX_LEADS, RING)),  # sums of squares, a ring
         ("fused", np.float64),  # fused energy of the sample before
         ("peak", np.float64),  # the highest fused energy since the last candidate
@@ -171,6 +178,7 @@ STATE: Final = np.dtype(
         ("peak_seen", np.int64),  # whether the judge has looked at this peak
         ("peak_told", np.int64),
         ("peak_logit", np.float64),
+        ("peak_trust", np.float64),
         ("running", CANDIDATE),  # the peak as a candidate, while it is looked at
         ("learned", np.int64),
         ("learn_at", np.int64),
@@ -294,8 +302,12 @@ def _accept(state, candidate, rate):  # type: ignore[no-untyped-def]
             weight, shift = 1.0, 0
         elif likeness > _ALIKE:
             weight = max(weight, 1.0 / (lead["seen"] + 1))
+        rate_of_change = 1.0 if lead["seen"] == 0 else _BEND_RATE
+        lead["bend"] += rate_of_change * (judge.bend(state, n, at) - lead["bend"])
+        lead["stir"] += max(_STIR_RATE, 1.0 / (lead["seen"] + 1)) * (judge.stir(state, n, at) - lead["stir"])
         lead["seen"] += 1
         judge.blend(state, n, at + shift, weight)
+        judge.blend_shape(state, n, at + shift, weight)
     _weigh(state)
 
 
@@ -352,6 +364,7 @@ def _copy(source, target):  # type: ignore[no-untyped-def]
     target["at"] = source["at"]
     target["size"] = source["size"]
     target["logit"] = source["logit"]
+    target["trust"] = source["trust"]
     target["told"] = source["told"]
     for n in range(MAX_LEADS):
         target["value"][n] = source["value"][n]
@@ -411,6 +424,7 @@ def _measure(state, candidate):  # type: ignore[no-untyped-def]
     candidate["at"] = at
     candidate["size"] = sqrt(max(state["peak"], 0.0))
     candidate["logit"] = state["peak_logit"]
+    candidate["trust"] = state["peak_trust"]
     candidate["told"] = state["peak_told"]
     above = False
     for n in range(MAX_LEADS):
@@ -432,7 +446,7 @@ def _look(state, candidate):  # type: ignore[no-untyped-def]
     by_rule = _by_rule(state, candidate)
     is_t = _is_t_wave(state, distance, candidate["slope"])
     threshold = _threshold(state, THRESHOLD)
-    candidate["logit"] = judge.look(state, candidate, threshold, is_t, distance < REFRACTORY, by_rule)
+    judge.look(state, candidate, threshold, is_t, distance < REFRACTORY, by_rule)
     state["judged"] += 1
 
 
@@ -507,24 +521,25 @@ def _search_by_rule(state):  # type: ignore[no-untyped-def]
             best, most = i, candidate["size"]
     if best >= 0:
         _accept(state, state["candidate"][best], 2 * SIGNAL_RATE)
-        state["candidate"][best]["logit"] += judge.SEARCH_BONUS
+        state["candidate"][best]["logit"] += judge.SEARCH_BONUS * state["candidate"][best]["trust"]
         _forget_old(state)
 
 
 @kernel
 def _search_to_tell(state, out, found):  # type: ignore[no-untyped-def]
-    """Tell the candidate since the last beat that the judge likes best, if it does not dislike it."""
+    """Tell the candidate since the last beat that the judge likes best, if it does not dislike it much."""
     best = -1
-    most = judge.SEARCH_LOGIT
+    most = 0.0
     for i in range(state["candidates"]):
         candidate = state["candidate"][i]
+        logit = candidate["logit"] + judge.LENIENCE * candidate["trust"]
         if (
             candidate["told"] == 0
-            and candidate["logit"] > most
+            and logit > most
             and candidate["at"] - state["told"]["last"] >= SEARCH_FROM
             and candidate["at"] > state["time"] - CANDIDATE_AGE
         ):
-            best, most = i, candidate["logit"]
+            best, most = i, logit
     if best < 0:
         return found
     state["candidate"][best]["told"] = 1
@@ -576,12 +591,13 @@ def _note_usable(state, usable, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def step(state, band, usable, leads, count, out):  # type: ignore[no-untyped-def]
+def step(state, band, display, usable, leads, count, out):  # type: ignore[no-untyped-def]
     """Look for beats in a block.
 
     Args:
         state: a STATE record.
         band: (MAX_LEADS, capacity) float64, the detector band, mV at 360 Hz.
+        display: (MAX_LEADS, capacity) float64, the display band, mV; for the judge's eye alone.
         usable: (MAX_LEADS, capacity) int64, 1 where a lead can be analysed; 0 where not, and for leads not in use.
         leads: leads in use.
         count: samples in the block.
@@ -612,6 +628,7 @@ def step(state, band, usable, leads, count, out):  # type: ignore[no-untyped-def
                     energy += lead["squares"][j]
             lead["energy"] = energy
             state["band"][n, time & MASK] = x
+            state["shown"][n, time & MASK] = display[n, i]
             state["energy"][n, time & MASK] = energy
             changed = changed or lead["usable"] != usable[n, i]
         if changed:
@@ -633,6 +650,7 @@ def step(state, band, usable, leads, count, out):  # type: ignore[no-untyped-def
                 _look(state, candidate)
                 state["peak_seen"] = 1
                 state["peak_logit"] = candidate["logit"]
+                state["peak_trust"] = candidate["trust"]
                 if _is_sure(candidate) and _may_be_told(state, candidate["at"], candidate["logit"]):
                     state["peak_told"] = 1
                     found = _tell(state, BEAT, candidate["at"], 0, out, found)

@@ -64,12 +64,12 @@ KINDS: Final = ("noisy", "clean", "clean, second lead alone")
 
 
 @kernel
-def _collect(state, band, usable, leads, rows, out):  # type: ignore[no-untyped-def]
+def _collect(state, band, display, usable, leads, rows, out):  # type: ignore[no-untyped-def]
     """Run the detector sample by sample; note each candidate that the judge is asked about while it is running."""
     count, judged = 0, 0
     for i in range(band.shape[1]):
         waiting = state["peak_seen"] == 1
-        qrs.step(state, band[:, i : i + 1], usable[:, i : i + 1], leads, 1, out)
+        qrs.step(state, band[:, i : i + 1], display[:, i : i + 1], usable[:, i : i + 1], leads, 1, out)
         if waiting and state["from"] == i and count > 0:
             rows[count - 1]["survived"] = 1
         if state["judged"] == judged + 1 and state["peak_seen"] == 1:
@@ -96,7 +96,7 @@ def collect(signal: NDArray[np.float64]) -> NDArray[np.void]:
     states = np.zeros(1, qrs.STATE)
     qrs.start(states[0])
     rows = np.empty(count // qrs.EARLY + 1, ROW)
-    found = _collect(states[0], band, usable, leads, rows, np.empty(2 * len(rows), qrs.DETECTION))
+    found = _collect(states[0], band, display, usable, leads, rows, np.empty(2 * len(rows), qrs.DETECTION))
     return rows[:found]
 
 
