@@ -29,7 +29,8 @@ from monitor.kernel import kernel
 INTEGRATION: Final = round(0.100 * FS)
 """Samples of the detector's moving window."""
 
-RING: Final = 1024
+RING: Final = 2048
+"""Samples of a lead that the detector remembers: what it may still judge, and 1.4 s before that."""
 MASK: Final = RING - 1
 
 AHEAD: Final = 30
@@ -156,6 +157,11 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, tuple[NDArray[np.float6
 CARD, _LOADED = _load(WEIGHTS_FILE)
 _ONE: Final = _LOADED["one"]
 _TWO: Final = _LOADED["two"]
+
+
+def weights_of(leads: int) -> tuple[NDArray[np.float64], ...]:
+    """The layers of the network for one lead or for two, in the order of PARTS."""
+    return _LOADED[NETWORKS[leads - 1]]
 
 
 def check_weights() -> None:

@@ -76,7 +76,9 @@ DECAY: Final = 0.06
 DECAY_EVERY: Final = round(0.1 * FS)
 DECAY_AFTER: Final = round(1.5 * FS)
 CANDIDATE_AGE: Final = round(1.6 * FS)
-"""No beat is looked for further back."""
+"""No beat is looked for further back..."""
+LEARNING_AGE: Final = 3 * FS
+"""... but those of the learning time may be older."""
 UNSURE_NOISE: Final = 0.003
 """Added to a lead's squared noise-to-signal ratio before it is weighed: below 5 % all leads are equally good."""
 
@@ -213,6 +215,25 @@ def start(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _fuse_peak(state):  # type: ignore[no-untyped-def]
+    peak = 0.0
+    for n in range(MAX_LEADS):
+        peak += state["lead"][n]["scale"] * state["lead"][n]["at_peak"]
+    state["peak"] = peak
+
+
+@kernel
+def _begin_peak(state):  # type: ignore[no-untyped-def]
+    """Look for the next peak from this sample on, or find the running one higher here."""
+    state["peak_at"] = state["time"]
+    state["peak_seen"] = 0
+    state["peak_told"] = 0
+    for n in range(MAX_LEADS):
+        state["lead"][n]["at_peak"] = state["lead"][n]["energy"]
+    _fuse_peak(state)
+
+
+@kernel
 def _weigh(state):  # type: ignore[no-untyped-def]
     """Share out the weight among the leads that can be analysed, by their noise; express the running peak in it."""
     total = 0.0
@@ -223,7 +244,6 @@ def _weigh(state):  # type: ignore[no-untyped-def]
             ratio = lead["noise"] / lead["level"] if lead["level"] > 0.0 else 1.0
             lead["weight"] = 1.0 / (ratio * ratio + UNSURE_NOISE)
             total += lead["weight"]
-    peak = 0.0
     for n in range(MAX_LEADS):
         lead = state["lead"][n]
         lead["scale"] = 0.0
@@ -231,8 +251,7 @@ def _weigh(state):  # type: ignore[no-untyped-def]
             lead["weight"] /= total
             level = lead["level"] if lead["level"] > 0.0 else 1.0
             lead["scale"] = lead["weight"] / (level * level * INTEGRATION)
-        peak += lead["scale"] * lead["at_peak"]
-    state["peak"] = peak
+    _fuse_peak(state)
 
 
 @kernel
@@ -492,7 +511,7 @@ def _learn(state, out, found):  # type: ignore[no-untyped-def]
     _weigh(state)
     for i in range(count):
         candidate = early[i]
-        if candidate["at"] <= state["time"] - CANDIDATE_AGE:
+        if candidate["at"] <= state["time"] - LEARNING_AGE:
             continue
         fused = 0.0
         for n in range(MAX_LEADS):
@@ -639,12 +658,7 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
         learned = state["learned"] == 1
         waited = time - state["peak_at"]
         if fused > state["peak"]:
-            state["peak"] = fused
-            state["peak_at"] = time
-            state["peak_seen"] = 0
-            state["peak_told"] = 0
-            for n in range(leads):
-                state["lead"][n]["at_peak"] = state["lead"][n]["energy"]
+            _begin_peak(state)
         elif waited == EARLY and learned:
             if _measure(state, candidate):
                 _look(state, candidate)
@@ -662,13 +676,8 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
                     if state["peak_seen"] == 0:  # learning ended after the peak
                         _look(state, candidate)
                     found = _settle(state, candidate, 0, out, found)
-            state["peak"] = fused
-            state["peak_at"] = time
+            _begin_peak(state)
             state["from"] = time
-            state["peak_seen"] = 0
-            state["peak_told"] = 0
-            for n in range(leads):
-                state["lead"][n]["at_peak"] = state["lead"][n]["energy"]
         if learned:
             if _triggers(state, fused):
                 state["trigger_at"] = time
