@@ -124,7 +124,7 @@ SEARCH_BONUS: Final = 3.0
 """Added then where the rule has taken the candidate by its own search-back."""
 CALM_NOISE: Final = (0.20, 0.30)
 CALM_STIR: Final = (0.0, 0.20)
-"""All of these are for calm signals: they fade as fused noise and restlessness both rise from the first to the second."""
+"""All of these are for calm signals: they fade as fused noise and restlessness both rise from first to second."""
 
 PAST: Final = np.dtype([("at", np.int64), ("size", np.float64), ("likeness", np.float64)], align=True)
 

@@ -5,8 +5,8 @@ that can be analysed are fused into one, whose peaks are candidates. Three thing
 
 - **levels**: two adaptive thresholds, a refractory period, T-wave discrimination and search-back choose among the
   candidates as in the paper; the beats of this rule keep signal and noise levels, intervals and templates;
-- **beats**: a small learned judge (:mod:`monitor.judge`) looks at each candidate, given those levels. What it decides is
-  told and flows nowhere else: no level, interval or template rests on it;
+- **beats**: a small learned judge (:mod:`monitor.judge`) looks at each candidate, given those levels. What it decides
+  is told and flows nowhere else: no level, interval or template rests on it;
 - **triggers**: the provisional R, told while the energy still rises; for the blinking heart and the beep.
 
 Departures from the paper, each with its reason; `trainer/LOG.md` has what each gained.
@@ -17,10 +17,10 @@ Departures from the paper, each with its reason; `trainer/LOG.md` has what each 
   signal afterwards, in `beats`, so the second signal adds delay and no beats.
 - The band is 5-18 Hz at 360 Hz, not 5-11 Hz at 200 Hz, and the integration window 100 ms, not 150 ms: both let two
   fast beats stay apart.
-- Two leads: each energy root is divided by its lead's own signal level, then the squares are averaged with weights by the
-  leads' noise; a lead that cannot be analysed weighs nothing. Neither amplitude nor gain of a lead matters.
-- A peak becomes a candidate when nothing has exceeded it for DOMINANCE. The judge looks at it after EARLY already, and a
-  beat it is sure of is told then.
+- Two leads: each energy root is divided by its lead's own signal level, then the squares are averaged with weights by
+  the leads' noise; a lead that cannot be analysed weighs nothing. Neither amplitude nor gain of a lead matters.
+- A peak becomes a candidate when nothing has exceeded it for DOMINANCE. The judge looks at it after EARLY already, and
+  a beat it is sure of is told then.
 - T waves are told by slope up to 500 ms after a beat, with a second, smaller fraction beyond 333 ms: the paper stops
   at 360 ms, and long QT reaches further.
 - Learning costs no beats: candidates of the first one and a half seconds are kept and judged when the levels are known.
@@ -569,7 +569,7 @@ def _search_to_tell(state, out, found):  # type: ignore[no-untyped-def]
 
 @kernel
 def _triggers(state, fused):  # type: ignore[no-untyped-def]
-    """Whether the rising energy is a QRS already: high enough, or low and past its peak; and steep enough for no T wave."""
+    """Whether the rising energy is a QRS already: high enough, or low and past its peak; and too steep for a T wave."""
     time = state["time"]
     if time - state["trigger_at"] < TRIGGER_APART:
         return False

@@ -415,7 +415,8 @@ class _Detector:
 
     def run(self) -> None:
         before = 0.0
-        for self.time in range(self.usable.shape[1]):
+        for time in range(self.usable.shape[1]):
+            self.time = time
             now_usable = self.usable[:, self.time].tolist()
             if now_usable != [lead.usable for lead in self.leads]:
                 for lead, usable in zip(self.leads, now_usable, strict=True):

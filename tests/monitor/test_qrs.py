@@ -16,6 +16,7 @@ from streams import SIZES, cut, hostile_signals, listen, of, one_by_one, sinus, 
 from monitor import qrs
 from monitor.ecg import FS, MAX_LEADS
 from monitor.events import Alarm, Event, Qrs
+from monitor.exceptions import RecordError
 from monitor.filters import DETECTOR_SOS, DISPLAY_SOS
 from monitor.records import find_database, read_record
 from monitor.ward import Ward
@@ -117,7 +118,11 @@ def test_obvious_way_tells_the_same_of_hostile_signals_at_any_cut(signal, sizes)
 @pytest.mark.database
 @pytest.mark.parametrize(("record", "first"), [("203", 100_000), ("208", 300_000), ("116", 0), ("232", 50_000)])
 def test_obvious_way_tells_the_same_of_records(record, first):
-    signal = read_record(find_database("mitdb") / record).signal[first : first + 60 * FS]
+    try:
+        database = find_database("mitdb")
+    except RecordError as error:
+        pytest.skip(f"NOT COMPARED ON RECORDS: {error}")
+    signal = read_record(database / record).signal[first : first + 60 * FS]
     band, display = bands_of(signal - signal[0])
     told = detect(band, display)
     assert len(beats_of(told)) > 40
@@ -135,9 +140,7 @@ def test_a_trigger_comes_before_its_beat():
     beats = [(peak, emitted) for what, peak, emitted, back in told if what == "beat" and not back]
     at = [emitted for what, _, emitted, _ in told if what == "trigger"]
     assert len(at) == len(beats)
-    assert all(
-        peak - qrs.LAG <= trigger < emitted for trigger, (peak, emitted) in zip(at, sorted(beats), strict=True)
-    )
+    assert all(peak - qrs.LAG <= trigger < emitted for trigger, (peak, emitted) in zip(at, sorted(beats), strict=True))
 
 
 def test_the_beats_of_the_learning_time_are_told_once_it_is_over():
