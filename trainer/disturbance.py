@@ -1,8 +1,8 @@
 """Noise that the detector's judge is trained in.
 
 Muscle artefact and baseline wander come from minutes 0-15 of the Noise Stress Test Database; the minutes that scores
-use are never heard here. Electrode motion is made up: its record `em` is for scores alone. It is the hardest noise: it has
-the frequencies of a QRS. Each time another mixture is drawn of steps that fade away, bursts, humps and wander.
+use are never heard here. Electrode motion is made up, for its record `em` is for scores alone. It is the hardest noise:
+it has the frequencies of a QRS. Each time another mixture is drawn of steps that fade away, bursts, humps and wander.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def noise(kind: str, count: int, leads: int, nstdb: Path, rng: np.random.Generat
     Args:
         kind: one of :data:`RECORDED`, or :data:`MOTION`.
         count: samples.
-        leads: each with noise of its own.
+        leads: one or two, each with noise of its own.
         nstdb: folder of the Noise Stress Test Database.
         rng: decides where it begins, or what it is.
     """
@@ -106,7 +106,8 @@ def noise(kind: str, count: int, leads: int, nstdb: Path, rng: np.random.Generat
         return np.stack([electrode_motion(count, rng) for _ in range(leads)], 1)
     heard = read_record(nstdb / kind, (0, 1)).signal[:_HEARD].astype(np.float64)
     at = (rng.integers(len(heard)) + np.arange(count)) % len(heard)
-    return heard[at][:, np.arange(leads) % heard.shape[1]] - heard[0, :leads]
+    turned: NDArray[np.float64] = heard[at][:, :leads] - heard[0, :leads]
+    return turned
 
 
 def disturb(
