@@ -169,7 +169,7 @@ def test_a_small_beat_is_found():
     assert mismatches([peak - qrs.LAG for peak, _, _ in found], [round(t * FS) for t, _ in beats]) == ([], [])
 
 
-@pytest.mark.parametrize("mv", [5.0, 160.0, 30_000.0, 9e5])
+@pytest.mark.parametrize("mv", [5.0, 10.0, 160.0, 30_000.0, 9e5])
 @pytest.mark.parametrize("samples", [10, 50, 100_000], ids=["spike", "pulse", "step"])
 def test_an_artefact_does_not_deafen(mv, samples):
     """From a second after a spike, pulse or step of any size on, every beat is found and no other."""
@@ -177,6 +177,24 @@ def test_an_artefact_does_not_deafen(mv, samples):
     signal = strip.signal.copy()
     signal[15 * FS + 100 :][:samples] += mv
     assert mismatches(r_peaks_of(signal), strip.r_peaks, after=round(16.3 * FS)) == ([], [])
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 5.0, 60.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, None], ids=["missing", "rail", "other rail", "flat"])
+def test_sound_again_within_a_second(value, seconds):
+    """Both leads missing, at the rail or at a standstill: a second after that every beat is found and no other."""
+    length = 30.0 + seconds
+    strip = render(steady(80, 0.5, length - 1.0), length)
+    signal = strip.signal.copy()
+    lost = slice(15 * FS, round((15 + seconds) * FS))
+    signal[lost] = signal[15 * FS] if value is None else value
+    assert mismatches(r_peaks_of(signal), strip.r_peaks, after=round((16.0 + seconds) * FS)) == ([], [])
+
+
+@pytest.mark.parametrize("gain", [0.5, 2.0, 5.0])
+def test_size_does_not_matter(gain):
+    strip = render(steady(80, 0.5, 40.0), 41.0)
+    assert mismatches(r_peaks_of(strip.signal * np.float32(gain)), strip.r_peaks) == ([], [])
 
 
 @pytest.mark.parametrize("seconds", [10, 60, 1800])
