@@ -18,7 +18,7 @@ from monitor.records import Record
 from monitor.replay import analyse
 from monitor.ward import BED_STATE
 
-LEADS: Final = (1,)
+LEADS: Final = (1, 2)
 """Numbers of leads that the detector can look at."""
 
 BEDS: Final = 64
@@ -41,13 +41,14 @@ class WholeRecord:
         # Written here, so that the first touch of fresh memory is not timed.
         self._samples = np.full((MAX_LEADS, self._count), 0.0)
         self._samples[: self._leads] = signal.T
-        self._flags = np.full(self._count, align.OK)
+        self._usable = np.full((MAX_LEADS, self._count), 0)
+        self._usable[: self._leads] = 1
         self._display = np.full((MAX_LEADS, self._count), 0.0)
-        self._band = np.full(self._count, 0.0)
-        self._found = np.zeros(self._count // qrs.REFRACTORY + 40, qrs.DETECTION)
+        self._band = np.full((MAX_LEADS, self._count), 0.0)
+        self._found = np.zeros(2 * (self._count // qrs.REFRACTORY) + 80, qrs.DETECTION)
 
     def filters(self) -> None:
-        """Filter each lead for display and the first for the detector."""
+        """Filter each lead for display and for the detector."""
         state = np.zeros(1, filters.STATE)[0]
         filters.step(state, self._samples, self._count, self._leads, self._display, self._band)
 
@@ -55,7 +56,7 @@ class WholeRecord:
         """Look for beats in what :meth:`filters` left."""
         state = np.zeros(1, qrs.STATE)[0]
         qrs.start(state)
-        qrs.step(state, self._band, self._flags, self._count, self._found)
+        qrs.step(state, self._band, self._display, self._usable, self._leads, self._count, self._found)
 
     def both(self) -> None:
         """Filter, then look for beats."""
@@ -66,7 +67,7 @@ class WholeRecord:
         """What :meth:`filters` does, by scipy: the same coefficients, float64."""
         for lead in range(self._leads):
             sosfilt(filters.DISPLAY_SOS, self._samples[lead])
-        sosfilt(filters.DETECTOR_SOS, self._samples[0])
+            sosfilt(filters.DETECTOR_SOS, self._samples[lead])
 
 
 class BedsOfAWard:
