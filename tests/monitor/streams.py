@@ -123,9 +123,9 @@ def one_by_one(chunks: Iterable[Chunk]) -> list[list[Chunk]]:
     return [[chunk] for chunk in chunks]
 
 
-def of(events: Iterable[Event], kind: type[Event]) -> list[Event]:
-    """The events of one kind."""
-    return [event for event in events if type(event) is kind]
+def of(events: Iterable[Event], kind: type[Event] | tuple[type[Event], ...]) -> list[Event]:
+    """The events of one kind, or of several."""
+    return [event for event in events if isinstance(event, kind)]
 
 
 SIZES = st.lists(st.integers(1, 700), min_size=1, max_size=6)

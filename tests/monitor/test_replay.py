@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wfdb_records import sinus
 
 from monitor.ecg import check_bed
-from monitor.events import Alarm, Beat, Event, Quality, Rhythm, Trigger
+from monitor.events import Alarm, Beat, Event, Qrs, Quality, Rhythm, Trigger
 from monitor.records import Record, toy_record
 from monitor.replay import PADDING, STREAM, analyse, bed_of, chunks_of
 from monitor.ward import Ward
@@ -116,7 +116,7 @@ def test_every_beat_ends_with_one_final_event_wherever_the_record_ends() -> None
         events = events_of(record_of(signal[:length]))
         finals = Counter(event.sample for event in events if isinstance(event, Beat) and event.final)
         assert set(finals.values()) == {1}
-        assert set(finals) == set(samples_of(events, Trigger))
+        assert set(finals) == set(samples_of(events, Qrs))
         assert all(0 <= event.sample < length for event in events)
         assert all(event.sample <= event.emitted <= length for event in events)
 
@@ -128,7 +128,7 @@ def test_the_silence_after_a_record_finds_no_beats() -> None:
     for length in range(36 * 360, 40 * 360, 29):
         record = record_of(signal[:length])
         ward = Ward(capacity=1)
-        known = samples_of(ward.feed(chunks_of(record, "rec")), Trigger)
+        known = samples_of(ward.feed(chunks_of(record, "rec")), Qrs)
         padded = np.pad(record.signal, ((0, round(PADDING * 360)), (0, 0)), mode="edge")
         naive = [event for event in events_of(record_of(padded)) if isinstance(event, Beat) and event.sample < length]
         only_looking_back = {event.sample for event in naive if event.search_back} - set(known)
@@ -193,4 +193,5 @@ def test_no_beat_is_made_by_a_hole() -> None:
 def test_a_record_of_nothing_has_no_beats(value: float, length: int) -> None:
     events = events_of(record_of(np.full((length, 2), value, np.float32)))
     assert not samples_of(events, Beat)
+    assert not samples_of(events, Qrs)
     assert not samples_of(events, Trigger)
