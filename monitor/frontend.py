@@ -107,6 +107,15 @@ def _mark(marks, count, row, kind, sample, emitted, lead, value):  # type: ignor
 
 
 @kernel
+def _pop(state, row, until, windows, features, found, beat_count):  # type: ignore[no-untyped-def]
+    """Finish the beats whose windows are complete with the samples before `until`."""
+    while beats.pop(state["beats"], until, windows[beat_count], features[beat_count], found[beat_count]):
+        found[beat_count]["row"] = row
+        beat_count += 1
+    return beat_count
+
+
+@kernel
 def _note_change(state, row, change, marks, count):  # type: ignore[no-untyped-def]
     """A lead was lost or is back: the beats go on from the first that can be analysed."""
     at, lead, reason = change["emitted"], change["lead"], change["reason"]
@@ -145,11 +154,17 @@ def _any_off(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _merge(state, row, detections, found, changes, changed, marks, count):  # type: ignore[no-untyped-def]
-    """Act on a block's detections and lead changes in the order of their samples; list them as marks."""
+def _merge(  # type: ignore[no-untyped-def]
+    state, row, detections, detected, changes, changed, marks, count, windows, features, found, beat_count
+):
+    """Act on a block's detections and lead changes in the order of their samples; list them as marks.
+
+    Beats that are complete before a lead changes are finished on the lead they began on.
+    """
     i, j = 0, 0
-    while i < found or j < changed:
-        if j < changed and (i >= found or changes[j]["emitted"] <= detections[i]["emitted"]):
+    while i < detected or j < changed:
+        if j < changed and (i >= detected or changes[j]["emitted"] <= detections[i]["emitted"]):
+            beat_count = _pop(state, row, changes[j]["emitted"], windows, features, found, beat_count)
             count = _note_change(state, row, changes[j], marks, count)
             j += 1
         else:
@@ -164,7 +179,7 @@ def _merge(state, row, detections, found, changes, changed, marks, count):  # ty
             i += 1
         if state["lost"]:  # after a beat too: one from before the loss may be announced during it
             beats.forget_timing(state["beats"])
-    return count
+    return count, _pop(state, row, state["beats"]["written"], windows, features, found, beat_count)
 
 
 @kernel
@@ -229,16 +244,20 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
                 if changed > 1:
                     _sort_changes(changes, changed)
                 detected = qrs.step(state["qrs"], band, display, usable, leads, made, detections)
-                mark_count = _merge(state, row, detections, detected, changes, changed, marks, mark_count)
-                while beats.pop(
-                    state["beats"],
-                    state["beats"]["written"],
-                    windows[beat_count],
-                    features[beat_count],
-                    found[beat_count],
-                ):
-                    found[beat_count]["row"] = row
-                    beat_count += 1
+                mark_count, beat_count = _merge(
+                    state,
+                    row,
+                    detections,
+                    detected,
+                    changes,
+                    changed,
+                    marks,
+                    mark_count,
+                    windows,
+                    features,
+                    found,
+                    beat_count,
+                )
                 offset = segment["wave"] + made_in_all
                 for lead in range(leads):
                     for i in range(made):
