@@ -12,7 +12,7 @@ from streams import cut, of, steady
 from monitor import beats
 from monitor.beats import AFTER, BEFORE, CHANNELS, FEATURES, RULE_CLASSES, STRIDE, WIDTH
 from monitor.ecg import AAMI_CLASSES, FS
-from monitor.events import Beat, Trigger
+from monitor.events import Beat, Qrs
 from monitor.filters import DISPLAY_DELAY
 from monitor.ward import Ward
 from simulators.morphology import Heart
@@ -29,7 +29,7 @@ class Seen:
 
     Attributes:
         windows, features: one row a beat.
-        beats, triggers: the events.
+        beats, found: the events.
         display: (n,) the first lead's display signal.
     """
 
@@ -48,7 +48,7 @@ class Seen:
             display += [wave.samples[:, 0] for wave in ward.waves()]
         self.windows, self.features = np.concatenate(windows), np.concatenate(features)
         self.display = np.concatenate(display)
-        self.beats, self.triggers = of(events, Beat), of(events, Trigger)
+        self.beats, self.found = of(events, Beat), of(events, Qrs)
 
     def feature(self, name):
         return self.features[:, FEATURES.index(name)]
@@ -160,7 +160,7 @@ def test_size_does_not_show_in_the_window_and_polarity_does():
 def test_a_beat_is_known_408_ms_after_r():
     """The last sample of the window; later only if the detector was."""
     seen = Seen(drawn(steady(75, 0.5, 20.0)).signal)
-    known = {beat.sample: trigger.emitted for beat, trigger in zip(seen.beats, seen.triggers, strict=False)}
+    known = {event.sample: event.emitted for event in seen.found}
     for beat in seen.beats:
         assert beat.emitted == max(beat.sample + DISPLAY_DELAY + AFTER - 1, known[beat.sample])
 
@@ -171,10 +171,10 @@ def test_a_beat_is_known_408_ms_after_r():
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0.5, 1.4), min_size=5, max_size=140))
 def test_timing_is_that_of_the_obvious_way(intervals):
-    """Ratios to the means of the last 8, 40 and 120 intervals, of the triggers as they were placed."""
+    """Ratios to the means of the last 8, 40 and 120 intervals, of the beats as they were placed."""
     times = np.cumsum([0.5, *intervals])
     seen = Seen(drawn([(float(t), "N") for t in times]).signal)
-    r_peaks = [trigger.sample for trigger in seen.triggers]
+    r_peaks = [event.sample for event in seen.found]
     for n in range(len(seen.beats)):
         assert np.allclose(seen.features[n, : beats.CONTEXT], naive.rr_context(r_peaks, n), atol=1e-6)
 

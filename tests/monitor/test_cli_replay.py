@@ -64,7 +64,7 @@ def test_events_to_a_file(record: Path, tmp_path: Path) -> None:
     beats = [line for line in lines if line["type"] == "beat" and line["final"]]
     assert np.abs([line["sample"] for line in beats] - R_PEAKS).max() <= 2
     assert [line["sample"] for line in beats if line["symbol"] == "V"] == pytest.approx(VENTRICULAR, abs=2)
-    assert Counter(line["sample"] for line in lines if line["type"] == "trigger") == Counter(
+    assert Counter(line["sample"] for line in lines if line["type"] == "qrs") == Counter(
         line["sample"] for line in beats
     )
     emitted = [line["emitted"] for line in lines]

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from monitor.events import Alarm, Beat, Event, Gap, Quality, Rhythm, Trigger
+from monitor.events import Alarm, Beat, Event, Gap, Qrs, Quality, Rhythm, Trigger
 
 LINES = [
     (Trigger("b", 5, 9), {"type": "trigger", "bed": "b", "sample": 5, "emitted": 9}),
+    (Qrs("b", 5, 9, True), {"type": "qrs", "bed": "b", "sample": 5, "emitted": 9, "search_back": True}),
     (
         Beat("b", 5, 9, "V", "V", True, {"N": 0.1, "V": 0.9}),
         {
@@ -67,8 +68,8 @@ def test_what_is_not_known_is_left_out_and_what_is_zero_or_false_is_not() -> Non
 
 
 def test_every_kind_has_a_type_of_its_own() -> None:
-    kinds = [Trigger, Beat, Rhythm, Alarm, Gap, Quality]
-    assert {kind.type for kind in kinds} == {"trigger", "beat", "rhythm", "alarm", "gap", "quality"}
+    kinds = [Trigger, Qrs, Beat, Rhythm, Alarm, Gap, Quality]
+    assert {kind.type for kind in kinds} == {"trigger", "qrs", "beat", "rhythm", "alarm", "gap", "quality"}
     assert set(Event.__subclasses__()) == set(kinds)
 
 

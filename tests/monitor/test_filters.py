@@ -17,16 +17,16 @@ from simulators.synthetic import render
 
 
 def filter_all(leads, sizes):
-    """Display of every lead and detector band of the first, filtered in blocks of the given sizes."""
+    """Display and detector band of every lead, filtered in blocks of the given sizes."""
     state = np.zeros(1, filters.STATE)
-    display, detector = np.empty_like(leads), np.empty(leads.shape[1])
+    display, detector = np.empty_like(leads), np.empty_like(leads)
     at, turn = 0, 0
     while at < leads.shape[1]:
         block = np.ascontiguousarray(leads[:, at : at + sizes[turn % len(sizes)]])
         n = block.shape[1]
-        shown, band = np.empty((MAX_LEADS, n)), np.empty(n)
+        shown, band = np.empty((MAX_LEADS, n)), np.empty((MAX_LEADS, n))
         filters.step(state[0], block, n, MAX_LEADS, shown, band)
-        display[:, at : at + n], detector[at : at + n] = shown, band
+        display[:, at : at + n], detector[:, at : at + n] = shown, band
         at, turn = at + n, turn + 1
     return display, detector
 
@@ -38,7 +38,7 @@ def test_scipy_computes_the_same(seed, sizes):
     leads = np.random.default_rng(seed).normal(0.0, 1.0, (MAX_LEADS, 1500))
     display, detector = filter_all(leads, sizes)
     assert np.allclose(display, scipy_signal.sosfilt(DISPLAY_SOS, leads), rtol=0, atol=1e-12)
-    assert np.allclose(detector, scipy_signal.sosfilt(DETECTOR_SOS, leads[0]), rtol=0, atol=1e-12)
+    assert np.allclose(detector, scipy_signal.sosfilt(DETECTOR_SOS, leads), rtol=0, atol=1e-12)
 
 
 @settings(max_examples=50, deadline=None)

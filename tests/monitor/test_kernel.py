@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor import kernel
+from monitor import judge, kernel
 
 SOURCES = Path(kernel.__file__).parent
 TABLES_AND_TYPES = {"exceptions", "messages"}
@@ -24,7 +24,7 @@ state = np.zeros(1, quality.STATE)
 changes = np.zeros(4, quality.CHANGE)
 flags = np.full(500, align.MISSING, np.int64)
 flags[100:] = align.OK
-print(quality.step(state[0], flags, 500, 0, changes, 0), kernel._cached)
+print(quality.step(state[0], flags, 500, 0, np.zeros(500, np.int64), changes, 0), kernel._cached)
 """
 
 
@@ -43,9 +43,11 @@ def analyse(**environment: str) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """A copy of the kernel modules."""
+    """A copy of the kernel modules, and of the weights compiled into them."""
     for name in kernel._MODULES:
         shutil.copy(SOURCES / f"{name}.py", tmp_path)
+    (tmp_path / judge.WEIGHTS_FILE.parent.name).mkdir()
+    shutil.copy(judge.WEIGHTS_FILE, tmp_path / judge.WEIGHTS_FILE.parent.name)
     return tmp_path
 
 
@@ -57,6 +59,12 @@ def test_folder_is_the_same_for_the_same_text(sources):
 def test_folder_changes_with_the_text_of_any_kernel_module(sources, name):
     with (sources / f"{name}.py").open("a") as file:
         file.write("#")
+    assert kernel._cache_folder(sources) != kernel._cache_folder(SOURCES)
+
+
+def test_folder_changes_with_the_weights_of_the_judge(sources):
+    with (sources / judge.WEIGHTS_FILE.relative_to(SOURCES)).open("ab") as file:
+        file.write(b"#")
     assert kernel._cache_folder(sources) != kernel._cache_folder(SOURCES)
 
 

@@ -14,7 +14,7 @@ from streams import SIZES, cut, hostile_signals, listen, of, one_by_one, sinus, 
 
 from monitor import qrs
 from monitor.ecg import FS
-from monitor.events import Alarm, Event, Trigger
+from monitor.events import Alarm, Event, Qrs
 from monitor.filters import DETECTOR_SOS
 from monitor.ward import Ward
 from simulators.morphology import Heart
@@ -45,9 +45,9 @@ def detect(band, sizes=(1_000_000,)):
     return found, pytest.approx((state["signal_level"][0], state["noise_level"][0]))
 
 
-def triggers(signal, fs=360.0):
+def r_peaks_of(signal, fs=360.0):
     """R peaks, in samples, that a ward finds."""
-    return np.array([event.sample for event in of(listen([cut(signal, len(signal), fs=fs)]).events, Trigger)])
+    return np.array([event.sample for event in of(listen([cut(signal, len(signal), fs=fs)]).events, Qrs)])
 
 
 def mismatches(found, r_peaks, after=0):
@@ -89,7 +89,7 @@ def test_learning_announces_no_beat_whose_signal_is_gone():
     """Three lone beats, eight seconds apart: only the ring of display signal can place R, and it holds six."""
     beats = [(1.0, "N"), (9.0, "N"), *steady(80, 17.0, 24.0)]
     signal = render(beats, 24.0, heart=Heart(p_mv=0.0, t_mv=0.0)).signal
-    assert triggers(signal)[0] == 17 * FS
+    assert r_peaks_of(signal)[0] == 17 * FS
 
 
 def test_a_small_beat_is_found_by_looking_back():
@@ -111,7 +111,7 @@ def test_an_artefact_does_not_deafen(mv, samples):
     strip = render(steady(80, 0.5, 40.0), 41.0)
     signal = strip.signal.copy()
     signal[15 * FS + 100 :][:samples] += mv
-    assert mismatches(triggers(signal), strip.r_peaks, after=round(16.3 * FS)) == ([], [])
+    assert mismatches(r_peaks_of(signal), strip.r_peaks, after=round(16.3 * FS)) == ([], [])
 
 
 @pytest.mark.parametrize("seconds", [10, 60, 1800])
@@ -120,7 +120,7 @@ def test_silence_does_not_make_beats_of_p_waves(seconds):
     heart = Heart(p_mv=0.25, t_mv=0.4)
     before, after = render(steady(60, 0.5, 20.0), 20.0, heart=heart), render(steady(60, 0.5, 60.0), 60.5, heart=heart)
     off = np.full((seconds * FS, 2), np.nan, np.float32)
-    found = triggers(np.concatenate([before.signal, off, after.signal]))
+    found = r_peaks_of(np.concatenate([before.signal, off, after.signal]))
     resumed = (20 + seconds) * FS
     assert mismatches(found, after.r_peaks + resumed, after=resumed) == ([], [])
 

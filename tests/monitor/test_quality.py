@@ -15,17 +15,23 @@ from monitor.quality import BACK, LOST
 
 
 def follow(flags, sizes=(10_000,)):
-    """(sample, reason) of each change of one lead, in blocks of the given sizes."""
+    """(sample, reason) of each change of one lead, in blocks of the given sizes; `usable` must agree with them."""
     state = np.zeros(1, quality.STATE)
     flags = np.asarray(flags, np.int64)
-    found, at, turn = [], 0, 0
+    found, usable, at, turn = [], [], 0, 0
     while at < len(flags):
         block = flags[at : at + sizes[turn % len(sizes)]]
         changes = np.zeros(len(block) // LOST + 2, quality.CHANGE)
-        count = quality.step(state[0], block, len(block), 1, changes, 0)
+        good = np.full(len(block), -1)
+        count = quality.step(state[0], block, len(block), 1, good, changes, 0)
         assert set(changes["lead"][:count].tolist()) <= {1}
         found += naive.as_tuples(changes[:count], "emitted", "reason")
+        usable += good.tolist()
         at, turn = at + len(block), turn + 1
+    expected = np.ones(len(flags), np.int64)
+    for sample, reason in found:
+        expected[sample:] = reason == OK
+    assert usable == expected.tolist()
     return found
 
 

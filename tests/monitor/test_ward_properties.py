@@ -24,7 +24,7 @@ from streams import BED, SIZES, Heard, cut, hostile_signals, listen, of, one_by_
 from monitor.align import HOLD, REORDER_WINDOW
 from monitor.classifier import Classifier
 from monitor.ecg import FS
-from monitor.events import Alarm, Beat, Gap, Trigger
+from monitor.events import Alarm, Beat, Gap, Qrs, Quality, Trigger
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
 from monitor.ward import Ward
@@ -310,7 +310,7 @@ def test_an_event_rests_on_the_samples_up_to_emitted_and_on_all_of_them(classifi
     """Cut there, every event is the same; cut one sample earlier, it is not there."""
     signal = story(fs)
     whole = listen([cut(signal, len(signal), fs=fs)], classifier=classifier).events
-    assert {type(event).type for event in whole} == {"trigger", "beat", "rhythm", "alarm", "quality"}
+    assert {type(event).type for event in whole} == {"trigger", "qrs", "beat", "rhythm", "alarm", "quality"}
     heard = {}
     for event in whole:
         for end in (event.emitted, event.emitted + 1):
@@ -391,7 +391,7 @@ def test_a_gap_is_reported_exactly_and_its_join_makes_neither_beat_nor_asystole(
     events = with_gap(signal, at, count).events
     (gap,) = of(events, Gap)
     assert (gap.first, gap.count, gap.sample, gap.emitted) == (at, count, at, at + count)
-    found = np.array([event.sample for event in of(events, Trigger)])
+    found = np.array([event.sample for event in of(events, Qrs)])
     nearest = np.abs(found[:, None] - strip.r_peaks).min(1)
     assert nearest.max() <= 0.150 * FS, "each beat found is one"
     assert {alarm.code for alarm in of(events, Alarm)} <= {"GAP"}
@@ -441,8 +441,8 @@ def test_events_are_in_order_and_each_is_told_once(signal):
     events = listen([cut(signal, 500)]).events
     assert [event.emitted for event in events] == sorted(event.emitted for event in events)
     assert all(0 <= event.sample <= event.emitted < len(signal) for event in events)
-    triggers, beats = of(events, Trigger), of(events, Beat)
-    assert [beat.sample for beat in beats] == [event.sample for event in triggers][: len(beats)]
+    found, beats = of(events, Qrs), of(events, Beat)
+    assert [beat.sample for beat in beats] == [event.sample for event in found][: len(beats)]
     assert len({beat.sample for beat in beats}) == len(beats)
     assert all(beat.final for beat in beats)
     raised = Counter(alarm.id for alarm in of(events, Alarm) if alarm.state == "raised")

@@ -67,8 +67,7 @@ def test_the_yardstick_is_repeated_as_we_are_and_the_other_peers_as_asked() -> N
     assert [name for name in found if not name.startswith("wardbeat")] == ["scipy sosfilt, the same filters", "one"]
 
 
-def test_two_leads_are_measured_when_detector_and_records_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "LEADS", (1, 2))
+def test_two_leads_are_measured_when_the_records_have_them() -> None:
     both = "wardbeat filters + detector"
     for leads, names in ((1, [both]), (2, [both, f"{both}, 2 leads"])):
         found = [c.name for c in contenders([blind()], leads, 1, 1) if c.name.startswith(both)]
@@ -97,6 +96,8 @@ def test_measure(database: Path) -> None:
         "wardbeat detector",
         "wardbeat filters + detector",
         "wardbeat front end, 64 beds, 36-sample chunks",
+        "wardbeat filters + detector, 2 leads",
+        "wardbeat front end, 64 beds, 36-sample chunks, 2 leads",
         "scipy sosfilt, the same filters",
         "knowing",
         "blind",
@@ -106,6 +107,7 @@ def test_measure(database: Path) -> None:
     assert {name for name, row in rows.items() if not row.causal} == {"knowing", "blind"}
     assert {name for name, row in rows.items() if row.confusions} == {
         "wardbeat filters + detector",
+        "wardbeat filters + detector, 2 leads",
         "knowing",
         "blind",
     }
@@ -113,7 +115,8 @@ def test_measure(database: Path) -> None:
     assert {"processor", "wardbeat", "numpy", "scipy", "numba"} <= result.machine.keys()
 
     beats = [len(subject.reference.beats()[0]) for subject in subjects]
-    assert rows["wardbeat filters + detector"].score("from t = 0").f1 > 0.98
+    for name in ("wardbeat filters + detector", "wardbeat filters + detector, 2 leads"):
+        assert rows[name].score("from t = 0").f1 > 0.98
     assert rows["blind"].score("from t = 0") == (0, sum(beats), 0)
     alone = rows["knowing"].confusions["from t = 0"]["101"].qrs
     assert alone == (beats[0] - 1, 1, 0), "what it was given does not matter: all but one were right"
