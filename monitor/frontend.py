@@ -145,11 +145,26 @@ def _any_off(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _merge(state, row, detections, found, changes, changed, marks, count):  # type: ignore[no-untyped-def]
-    """Act on a block's detections and lead changes in the order of their samples; list them as marks."""
+def _finish(state, row, until, found, windows, features, count):  # type: ignore[no-untyped-def]
+    """List the beats whose windows are complete before sample `until`."""
+    while beats.pop(state["beats"], until, windows[count], features[count], found[count]):
+        found[count]["row"] = row
+        count += 1
+    return count
+
+
+@kernel
+def _merge(  # type: ignore[no-untyped-def]
+    state, row, detections, detected, changes, changed, marks, count, found, windows, features, beat_count
+):
+    """Act on a block's detections and lead changes in the order of their samples; list them as marks.
+
+    A beat whose window was complete before its lead was lost is finished on that lead.
+    """
     i, j = 0, 0
-    while i < found or j < changed:
-        if j < changed and (i >= found or changes[j]["emitted"] <= detections[i]["emitted"]):
+    while i < detected or j < changed:
+        if j < changed and (i >= detected or changes[j]["emitted"] <= detections[i]["emitted"]):
+            beat_count = _finish(state, row, changes[j]["emitted"], found, windows, features, beat_count)
             count = _note_change(state, row, changes[j], marks, count)
             j += 1
         else:
@@ -164,7 +179,7 @@ def _merge(state, row, detections, found, changes, changed, marks, count):  # ty
             i += 1
         if state["lost"]:  # after a beat too: one from before the loss may be announced during it
             beats.forget_timing(state["beats"])
-    return count
+    return count, _finish(state, row, state["beats"]["written"], found, windows, features, beat_count)
 
 
 @kernel
@@ -229,16 +244,20 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
                 if changed > 1:
                     _sort_changes(changes, changed)
                 detected = qrs.step(state["qrs"], band, display, usable, leads, made, detections)
-                mark_count = _merge(state, row, detections, detected, changes, changed, marks, mark_count)
-                while beats.pop(
-                    state["beats"],
-                    state["beats"]["written"],
-                    windows[beat_count],
-                    features[beat_count],
-                    found[beat_count],
-                ):
-                    found[beat_count]["row"] = row
-                    beat_count += 1
+                mark_count, beat_count = _merge(
+                    state,
+                    row,
+                    detections,
+                    detected,
+                    changes,
+                    changed,
+                    marks,
+                    mark_count,
+                    found,
+                    windows,
+                    features,
+                    beat_count,
+                )
                 offset = segment["wave"] + made_in_all
                 for lead in range(leads):
                     for i in range(made):

@@ -183,7 +183,7 @@ def test_heart_rate_beyond_the_range_never_looks_harmless(rate, alarm, inside):
 def test_a_qrs_of_150_microvolt_is_none(qrs_ms):
     heart = Heart(qrs_mv=0.15, qrs_ms=qrs_ms, p_mv=0.0, t_mv=0.0)
     _, events = displayed_rates(steady(80, 0.5, 12.0), 12.0, heart=heart)
-    assert of(events, Trigger) == []
+    assert of(events, Qrs) == []
     assert alarms(events) == {"ASYSTOLE"}
 
 
@@ -193,7 +193,7 @@ def test_spikes_of_10_ms_are_no_beats():
     at = np.arange(len(signal)) / FS
     signal[(at % 0.75) < 0.010] = 1.0
     heard = listen([cut(signal, len(signal))])
-    assert of(heard.events, Trigger) == []
+    assert of(heard.events, Qrs) == []
     assert alarms(heard.events) == {"ASYSTOLE"}
 
 
