@@ -154,17 +154,26 @@ def _any_off(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _finish(state, row, until, found, windows, features, count):  # type: ignore[no-untyped-def]
+    """List the beats whose windows are complete before sample `until`."""
+    while beats.pop(state["beats"], until, windows[count], features[count], found[count]):
+        found[count]["row"] = row
+        count += 1
+    return count
+
+
+@kernel
 def _merge(  # type: ignore[no-untyped-def]
-    state, row, detections, detected, changes, changed, marks, count, windows, features, found, beat_count
+    state, row, detections, detected, changes, changed, marks, count, found, windows, features, beat_count
 ):
     """Act on a block's detections and lead changes in the order of their samples; list them as marks.
 
-    Beats that are complete before a lead changes are finished on the lead they began on.
+    A beat whose window was complete before its lead was lost is finished on that lead.
     """
     i, j = 0, 0
     while i < detected or j < changed:
         if j < changed and (i >= detected or changes[j]["emitted"] <= detections[i]["emitted"]):
-            beat_count = _pop(state, row, changes[j]["emitted"], windows, features, found, beat_count)
+            beat_count = _finish(state, row, changes[j]["emitted"], found, windows, features, beat_count)
             count = _note_change(state, row, changes[j], marks, count)
             j += 1
         else:
@@ -179,7 +188,7 @@ def _merge(  # type: ignore[no-untyped-def]
             i += 1
         if state["lost"]:  # after a beat too: one from before the loss may be announced during it
             beats.forget_timing(state["beats"])
-    return count, _pop(state, row, state["beats"]["written"], windows, features, found, beat_count)
+    return count, _finish(state, row, state["beats"]["written"], found, windows, features, beat_count)
 
 
 @kernel
@@ -253,9 +262,9 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
                     changed,
                     marks,
                     mark_count,
+                    found,
                     windows,
                     features,
-                    found,
                     beat_count,
                 )
                 offset = segment["wave"] + made_in_all

@@ -112,7 +112,7 @@ def cross_validate(
 ) -> list[Validation]:
     """Judge each of the `scored` records by a network that has not seen it; five folds by record."""
     logits = np.full(len(candidates.beats), np.nan)
-    for left_out in folds(sorted(scored)):
+    for left_out in filter(None, folds(sorted(scored))):
         held = np.isin(candidates.records, left_out)
         rest = Candidates(
             candidates.features[~held], candidates.beats[~held], candidates.records[~held], candidates.kinds[~held]

@@ -6,7 +6,7 @@ import { FS } from "./protocol.js";
 /** Seconds without news after which what is shown is marked as old. */
 export const STALE_S = 2;
 
-/** A trigger and the beat that follows it are one R wave when closer than this, in 360 Hz samples. */
+/** A trigger and the beat that is found after it are one R wave when closer than this, in 360 Hz samples. */
 const SAME_BEAT = 0.15 * FS;
 
 export class Bed {
@@ -48,10 +48,20 @@ export class Bed {
     this.playout.arrived(now, this.ring.end, segment.units.length / segment.leads);
   }
 
-  /** An R wave was found; its place is kept until it is on the screen. @param {number} index */
+  /** An R wave is on its way; its place is kept until it is on the screen. @param {number} index */
   expect(index) {
     const known = [this.lastBeat, ...this.coming];
-    if (index > this.lastBeat && known.every((other) => Math.abs(other - index) >= SAME_BEAT)) this.coming.push(index);
+    if (index > this.lastBeat && known.every((other) => !isSameBeat(other, index))) this.coming.push(index);
+  }
+
+  /**
+   * A beat was found: an R wave that was expected there lies there, and nowhere else. One that was not, and has passed
+   * under the pen already, is too late for the heart.
+   * @param {number} index
+   */
+  confirm(index) {
+    this.coming = this.coming.map((other) => (isSameBeat(other, index) ? index : other));
+    if (index > this.playout.position) this.expect(index);
   }
 
   /** @returns {boolean} whether an R wave came under the pen since the last call */
@@ -83,4 +93,9 @@ export class Bed {
   traceAge(now) {
     return now - this.playout.heard;
   }
+}
+
+/** @param {number} one  360 Hz index @param {number} other */
+function isSameBeat(one, other) {
+  return Math.abs(one - other) < SAME_BEAT;
 }

@@ -97,10 +97,12 @@ function receive(event) {
     case "trigger":
       bed.expect(bed.indexOf(event.sample));
       break;
+    case "qrs":
+      bed.confirm(bed.indexOf(event.sample));
+      break;
     case "beat": {
       const index = bed.indexOf(event.sample);
       bed.nameBeat(index, event.symbol ?? "Q");
-      bed.expect(index);
       sweep.label(bed, index);
       break;
     }

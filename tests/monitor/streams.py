@@ -151,6 +151,15 @@ def _beating(rng: np.random.Generator, n: int, fs: float) -> NDArray[np.float64]
     return render(beats, n / fs, fs=fs, heart=heart).signal[:n].astype(np.float64)
 
 
+def _losing(rng: np.random.Generator, n: int, fs: float) -> NDArray[np.float64]:
+    """Sinus rhythm whose leads are lost and back, each at times of its own."""
+    signal = _beating(rng, n, fs)
+    for lead in range(signal.shape[1]):
+        first, last = np.sort(rng.integers(0, n + 1, 2))
+        signal[first:last, lead] = rng.choice((np.nan, np.inf, -np.inf, 1e30))
+    return signal
+
+
 def _constant(value: float, n: int) -> NDArray[np.float64]:
     return np.full((n, 2), value)
 
@@ -165,5 +174,6 @@ _STRETCHES = {
     "noise": lambda rng, n, fs: rng.normal(0.0, 10.0 ** rng.uniform(-2, 3), (n, 2)),
     "random int16": lambda rng, n, fs: rng.integers(-32768, 32768, (n, 2)) * 0.005,
     "flicker": lambda rng, n, fs: rng.choice((0.1, -0.2, np.nan, np.inf), (n, 2)),
+    "leads lost": _losing,
     "one lead": lambda rng, n, fs: np.stack([rng.normal(0, 0.1, n), np.full(n, np.nan)], 1),
 }

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import SIZES, hostile_signals, sinus, steady
 
-from monitor import align, beats, frontend, quality
+from monitor import align, beats, frontend, qrs, quality
 from monitor.align import MISSING, OK
 from monitor.ecg import FS, MAX_LEADS
 from monitor.frontend import LEAD_OFF, QRS, QUALITY, SIGNAL, TRIGGER
@@ -28,11 +28,11 @@ class FrontEnd:
         for row, fs in enumerate(rates):
             frontend.start(self.states[row], leads, round(fs * 1000), align.design(fs)[1])
 
-    def tick(self, *runs):
+    def tick(self, *runs, lead_off=0):
         """Take runs of ``(row, signal, missing samples before it)``; return marks, beats and waves of the runs."""
         segments, first, wave = [], 0, 0
         for row, signal, missing in runs:
-            segments.append((row, first, len(signal), missing, 0, row, wave, 0))
+            segments.append((row, first, len(signal), missing, lead_off, row, wave, 0))
             first += len(signal)
             wave += int((len(signal) + missing) * FS / self.rates[row]) + 2
         segments = np.array(segments, frontend.SEGMENT)
@@ -145,22 +145,99 @@ def test_a_change_of_quality_comes_before_a_beat_that_is_known_with_it():
     assert marks["kind"][marks["emitted"] == known].tolist() == [QUALITY, QRS]
 
 
-def test_an_interval_across_a_loss_is_not_measured():
-    """The beat at 9.5 s is announced within the loss that begins at 9.55 s: no interval ends or begins with it."""
+@pytest.mark.parametrize(("lost_at", "before"), [(9.55, 9), (9.63, 10)])
+def test_an_interval_across_a_loss_is_not_measured(lost_at, before):
+    """The beat at 9.5 s is whole before the loss or it is not; no interval is measured from there to the next."""
     signal = render([*steady(60, 0.5, 9.6), *steady(60, 14.0, 20.0)], 20.0).signal
-    signal[round(9.55 * FS) : round(13.0 * FS)] = np.nan
+    signal[round(lost_at * FS) : round(13.0 * FS)] = np.nan
     front = FrontEnd(360.0)
     marks, _, _ = front.tick((0, signal, 0))
-    assert np.count_nonzero(marks["kind"] == QRS) == 10 + 6
+    assert np.count_nonzero(marks["kind"] == QRS) == before + 6
     state = front.states[0]["beats"]
-    assert state["interval_count"] == 8 + 5
-    assert np.allclose(state["intervals"][:13], 1.0, atol=0.02)
+    assert state["interval_count"] == before - 1 + 5
+    assert np.allclose(state["intervals"][: before + 4], 1.0, atol=0.02)
 
 
-@pytest.mark.parametrize("leads", [1, 2])
-def test_the_first_lead_is_the_one_that_is_listened_to(leads):
-    signal = np.zeros((10 * FS, 2), np.float32)
-    signal[:, 0] = sinus(10.0)[:, 0]
+def test_no_interval_begins_with_a_beat_that_is_told_within_a_loss():
+    """Found by looking back: it lies before the loss, and is announced when the leads are lost already."""
+    state = np.zeros(1, frontend.STATE)
+    frontend.start(state[0], MAX_LEADS, 360_000, 0)
+    changes = np.zeros(1, quality.CHANGE)
+    marks = np.zeros(20, frontend.MARK)
+    detections = np.zeros(1, qrs.DETECTION)
+    detections[0] = (qrs.BEAT, 900, 1000, 1)
+    state["beats"]["written"] = 1001
+    state["beats"]["last_r"] = 500
+    named = np.zeros(1, beats.BEAT), np.zeros((1, 2, beats.WIDTH), np.float32), np.zeros((1, len(beats.FEATURES)), np.float32), 0
+    for lead in range(MAX_LEADS):
+        changes[0] = (950, lead, MISSING)
+        frontend._merge(state[0], 0, detections, 0, changes, 1, marks, 0, *named)
+    count, _ = frontend._merge(state[0], 0, detections, 1, changes, 0, marks, 0, *named)
+    assert marks["kind"][:count].tolist() == [QRS]
+    assert state["beats"]["interval_count"].tolist() == [0]
+    assert state["beats"]["last_r"].tolist() == [beats._NEVER]
+
+
+def test_a_lead_that_is_not_in_use_is_not_listened_to():
+    signal = sinus(10.0)
+    alone, _, _ = FrontEnd(360.0, leads=1).tick((0, signal, 0))
     signal[:, 1] = sinus(10.0, 200.0)[:, 0]
-    marks, _, _ = FrontEnd(360.0, leads=leads).tick((0, signal, 0))
-    assert np.count_nonzero(marks["kind"] == TRIGGER) == 13
+    marks, _, _ = FrontEnd(360.0, leads=1).tick((0, signal, 0))
+    assert np.count_nonzero(marks["kind"] == QRS) == 13
+    assert np.array_equal(marks, alone)
+
+
+def lost(signal, lead, first, last):
+    """Take a lead away from `first` to `last`, s."""
+    signal[round(first * FS) : round(last * FS), lead] = np.nan
+
+
+def test_the_signal_is_lost_with_its_last_lead_and_back_with_the_first():
+    """Marks of both leads together; the reason is the first lead's."""
+    signal = sinus(12.0)
+    lost(signal, 0, 4.0, 9.0)
+    signal[6 * FS : 8 * FS, 1] = np.inf
+    marks, _, _ = FrontEnd(360.0).tick((0, signal, 0))
+    changes = naive.as_tuples(marks[marks["kind"] == SIGNAL], "emitted", "value")
+    assert changes == [(6 * FS + quality.LOST - 1, MISSING), (8 * FS + quality.BACK - 1, OK)]
+    assert not np.any(marks["kind"] == LEAD_OFF)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_electrodes_are_off_with_the_first_and_on_with_the_last(first):
+    """Whichever lead goes first; a lead that is lost for another reason does not count."""
+    front, marks = FrontEnd(360.0), []
+    off = [0, 1 << first, 0b11, 2 >> first, 0]
+    for lead_off in off:
+        marks.append(front.tick((0, sinus(2.0), 0), lead_off=lead_off)[0])
+    marks = np.concatenate(marks)
+    changes = naive.as_tuples(marks[marks["kind"] == LEAD_OFF], "emitted", "value")
+    assert changes == [(2 * FS + quality.LOST - 1, 1), (8 * FS + quality.BACK - 1, 0)]
+    together = naive.as_tuples(marks[marks["kind"] == SIGNAL], "emitted", "value")
+    assert together == [(4 * FS + quality.LOST - 1, align.LEAD_OFF), (6 * FS + quality.BACK - 1, OK)]
+
+
+def test_beats_are_named_on_the_first_lead_that_can_be_analysed():
+    """And what was learnt of shapes on another lead is forgotten; the second one, lost, changes nothing."""
+    signal = sinus(30.0)
+    lost(signal, 1, 6.0, 8.0)
+    lost(signal, 0, 15.0, 20.0)
+    front = FrontEnd(360.0)
+    on, seen = [], []
+    for second in range(30):
+        front.tick((0, signal[second * FS : (second + 1) * FS], 0))
+        state = front.states[0]["beats"]
+        on.append(int(state["lead"]))
+        seen.append(int(state["beat_count"]))
+    assert on == [0] * 15 + [1] * 5 + [0] * 10
+    forgotten = [second for second in range(1, 30) if seen[second] < seen[second - 1]]
+    assert forgotten == [15, 20]
+
+
+def test_triggers_come_before_their_beats():
+    marks, _, _ = FrontEnd(360.0).tick((0, sinus(20.0), 0))
+    triggers, found = (marks[marks["kind"] == kind] for kind in (TRIGGER, QRS))
+    assert len(found) == len(triggers) + 2, "the first two are found at the end of the learning time"
+    assert np.abs(triggers["sample"] - found["sample"][2:]).max() <= 3
+    assert np.all(triggers["emitted"] < found["emitted"][2:])
+    assert np.all(triggers["emitted"] - triggers["sample"] <= round(0.1 * FS))

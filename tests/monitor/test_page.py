@@ -16,7 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from monitor.alarms import Acknowledge, SetLimits
-from monitor.events import Alarm, Beat, Event, Trigger
+from monitor.events import Alarm, Beat, Event, Qrs, Trigger
 from monitor.hub import Hub
 from monitor.ward import BedView, Wave
 
@@ -74,7 +74,7 @@ class Source:
         views: bed -> its view; tests change them.
         signal: (samples,) mV played in a circle on the first lead; upside down on the second.
         r_peaks: where in `signal` the R peaks are.
-        symbol: name of every beat.
+        symbol: name of every beat; empty: each R peak is a trigger that no beat follows.
         silent: beds that send nothing.
     """
 
@@ -106,10 +106,20 @@ class Source:
             lead = self.signal[np.arange(first, first + STEP) % len(self.signal)]
             waves.append(Wave(bed, first, np.stack([lead, -lead], 1)))
             for k in range(first, first + STEP):
-                if k % len(self.signal) in self.r_peaks:
-                    emitted = first + STEP
-                    events += [Trigger(bed, k, emitted), Beat(bed, k, emitted, self.symbol, self.symbol)]
+                events += self.told_at(bed, k)
         self.hub.publish(events, waves, list(self.views.values()), time.time())
+
+    def told_at(self, bed: str, k: int) -> list[Event]:
+        """The events that sample `k` fixes: R peaks are triggered, found and named one after the other, as in a ward."""
+        found: list[Event] = []
+        for delay, event_type in ((13, Trigger), (61, Qrs), (147, Beat)):
+            r = k - delay
+            if r >= 0 and r % len(self.signal) in self.r_peaks and (self.symbol or event_type is Trigger):
+                found.append(event_type(bed, r, k))
+        for event in found:
+            if isinstance(event, Beat):
+                event.symbol = event.aami = self.symbol
+        return found
 
     def change(self, bed: str, **changes: Any) -> None:
         self.views[bed] = replace(self.views[bed], **changes)
@@ -195,6 +205,69 @@ async def test_waves_move_and_numbers_show(page: Page, source: Source) -> None:
     assert (await page.inner_text(".disclaimer")).lower() == "not for clinical use"
     assert (await page.inner_text("[data-bed=bed-01] .scale >> nth=0")) == "II x1 25 mm/s 0.5-40 Hz"
     assert await page.locator("[data-bed=bed-01] .simulated").is_visible()
+
+
+async def test_a_trigger_that_no_beat_follows_leaves_no_letter(page: Page, source: Source) -> None:
+    source.symbol = "V"
+    await open_wall(page, source)
+    await until_pixels(page, LETTER_V, 10)
+    source.symbol = ""
+    await page.reload()
+    await page.wait_for_selector(".tile")
+    for _ in range(3):
+        await page.wait_for_selector("[data-bed=bed-01] .heart.lit")
+        await page.wait_for_selector("[data-bed=bed-01] .heart:not(.lit)")
+    assert await page.evaluate(COUNT_PIXELS, LETTER_V) == 0
+
+
+# Events of one bed as the page takes them, and the places under the pen at which its heart lights up. The pen moves
+# sample by sample, `delay` samples behind the newest.
+HEARTBEATS = """async ({ events, delay, end }) => {
+  const { Bed } = await import("/bed.js");
+  const bed = new Bed({ leads: ["II"], fs: 360, origin: 0, stream: 1 });
+  const lit = [];
+  for (let k = 0; k < end; k++) {
+    for (const { type, sample } of events.filter((event) => event.emitted === k)) {
+      if (type === "trigger") bed.expect(bed.indexOf(sample));
+      if (type === "qrs") bed.confirm(bed.indexOf(sample));
+    }
+    bed.playout.position = k - delay;
+    if (bed.takeHeartbeat()) lit.push(k - delay);
+  }
+  return lit;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("events", "lit"),
+    [
+        ([Trigger("b", 1000, 1013), Qrs("b", 1000, 1061), Trigger("b", 1300, 1313), Qrs("b", 1300, 1361)], [1000, 1300]),
+        ([Trigger("b", 1000, 1013)], [1000]),
+        ([Trigger("b", 1030, 1043), Qrs("b", 1000, 1061)], [1000]),
+        ([Trigger("b", 1000, 1013), Qrs("b", 1040, 1095)], [1000]),
+        ([Qrs("b", 1000, 1061)], [1000]),
+        ([Qrs("b", 1000, 1600, True)], []),
+        ([Trigger("b", 1000, 1200)], [1110]),
+        ([Qrs("b", 100, 541, True), Qrs("b", 400, 541, True), Trigger("b", 700, 713), Qrs("b", 700, 761)], [700]),
+    ],
+    ids=[
+        "each beat once",
+        "a trigger alone",
+        "moved before it is drawn",
+        "moved after it was drawn",
+        "found without a trigger",
+        "found too late",
+        "a trigger that comes late",
+        "the beats of the learning time",
+    ],
+)
+async def test_the_heart_lights_up_once_a_beat(
+    page: Page, source: Source, events: list[Event], lit: list[int]
+) -> None:
+    """The pen is a quarter of a second behind; a beat found by then lights the heart exactly under it."""
+    await page.goto(source.hub.url)
+    told = [event.as_dict() for event in events]
+    assert await page.evaluate(HEARTBEATS, {"events": told, "delay": 90, "end": 2000}) == lit
 
 
 async def test_one_millivolt_is_as_high_as_its_bar(page: Page, source: Source) -> None:

@@ -211,7 +211,9 @@ def test_one_electrode_off_is_told_and_the_other_lead_goes_on(lead):
     assert alarms(events) == [("LEAD_OFF", "raised")]
     name = ("MLII", "V1")[lead]
     assert [(event.lead, event.ok, event.reason) for event in of(events, Quality)] == [(name, False, "lead_off")]
-    assert len(of(events, Qrs)) == 15
+    found = np.array([event.sample for event in of(events, Qrs)])
+    expected = np.arange(2.0, 11.9, 0.75) * FS
+    assert np.abs(found[found > 1.9 * FS] - expected).max() <= 15, "R of V1 is not that of MLII"
     assert ward.beds()[0].heart_rate == pytest.approx(80, abs=1)
 
 

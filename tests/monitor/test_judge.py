@@ -1,0 +1,129 @@
+"""The judge's weights: read whole or not at all, and made for these features; the network computes what numpy does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+from wfdb_records import sinus, write_record
+
+from monitor import judge
+from monitor.exceptions import ConfigError
+from monitor.ward import Ward
+
+REMEDY = "install wardbeat anew, or make weights with wardbeat train-qrs"
+
+
+def card_of(path: Path) -> dict[str, Any]:
+    """The card of a weights file."""
+    return judge._load(path)[0]
+
+
+def write(path: Path, *, without: str = "", card: str | None = None) -> Path:
+    """The weights that ship, one tensor left out or with another card."""
+    tensors = {name: values for name, values in load_file(judge.WEIGHTS_FILE).items() if name != without}
+    save_file(tensors, path, {"card": json.dumps(card_of(judge.WEIGHTS_FILE)) if card is None else card})
+    return path
+
+
+def test_the_weights_that_ship_were_made_for_these_features() -> None:
+    judge.check_weights()
+    assert judge.CARD["features"] == judge.FEATURES
+    assert "PhysioNet" in judge.CARD["attribution"]
+
+
+def test_each_network_takes_as_many_features_as_there_are() -> None:
+    for network, width in ((judge._ONE, judge.ONE), (judge._TWO, judge.MOST)):
+        w1, b1, w2, b2, w3, b3 = network
+        assert w1.shape == (width, b1.size)
+        assert w2.shape == (b1.size, b2.size)
+        assert w3.shape == (b2.size, b3.size) == (b2.size, 1)
+        assert all(part.dtype == np.float64 and np.isfinite(part).all() for part in network)
+
+
+@pytest.mark.parametrize("change", [{"ahead": 31}, {"leads": []}, {"context": list(judge.CONTEXT_FEATURES[::-1])}])
+def test_weights_for_other_features_are_refused(monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]) -> None:
+    """By the ward as it starts."""
+    monkeypatch.setattr(judge, "CARD", {"features": judge.FEATURES | change})
+    with pytest.raises(ConfigError) as caught:
+        Ward()
+    error = caught.value
+    assert (error.what, error.where, error.remedy) == (
+        "the detector's weights were made for other features", str(judge.WEIGHTS_FILE), REMEDY
+    )  # fmt: skip
+
+
+def test_weights_without_a_card_are_weights_for_other_features(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "bare.safetensors"
+    save_file(load_file(judge.WEIGHTS_FILE), path)
+    assert card_of(path) == {}
+    monkeypatch.setattr(judge, "CARD", card_of(path))
+    with pytest.raises(ConfigError, match="other features"):
+        judge.check_weights()
+
+
+def unreadable(folder: Path) -> dict[str, Path]:
+    """Files that are no weights."""
+    garbage, empty, cut, folder_itself = (folder / name for name in ("garbage", "empty", "cut", "folder"))
+    garbage.write_bytes(b"these are not weights" * 10)
+    empty.touch()
+    cut.write_bytes(judge.WEIGHTS_FILE.read_bytes()[:-1])
+    folder_itself.mkdir()
+    return {
+        "missing": folder / "nowhere",
+        "garbage": garbage,
+        "empty": empty,
+        "cut off": cut,
+        "a folder": folder_itself,
+        "a tensor missing": write(folder / "less", without="two.b3"),
+        "a card that is no JSON": write(folder / "card", card="{"),
+    }
+
+
+@pytest.mark.parametrize(
+    "kind", ["missing", "garbage", "empty", "cut off", "a folder", "a tensor missing", "a card that is no JSON"]
+)
+def test_what_cannot_be_read_is_said_with_its_place(tmp_path: Path, kind: str) -> None:
+    path = unreadable(tmp_path)[kind]
+    with pytest.raises(ConfigError) as caught:
+        judge._load(path)
+    assert caught.value.what.startswith("the detector's weights cannot be read (")
+    assert (caught.value.where, caught.value.remedy) == (str(path), REMEDY)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_command_says_so_in_one_line(tmp_path: Path) -> None:
+    """The weights are read when the detector is imported, and no command shows a traceback for it."""
+    record = write_record(tmp_path, "rec", sinus(5))
+    program = (
+        "import sys, safetensors\n"
+        "def failing(path, **options): raise OSError('no such disk')\n"
+        "safetensors.safe_open = failing\n"
+        f"sys.argv = ['wardbeat', 'replay', {str(record)!r}]\n"
+        "from monitor.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    said = f"wardbeat: {judge.WEIGHTS_FILE}: the detector's weights cannot be read (no such disk); {REMEDY}\n"
+    assert done.stderr == said
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["one", "two"]))
+def test_the_network_computes_what_numpy_does(seed: int, name: str) -> None:
+    network = judge._ONE if name == "one" else judge._TWO
+    features = np.random.default_rng(seed).normal(0.0, 2.0, judge.MOST).astype(np.float32)
+    w1, b1, w2, b2, w3, b3 = network
+    hidden = np.maximum(np.maximum(features[: len(w1)].astype(np.float64) @ w1 + b1, 0.0) @ w2 + b2, 0.0)
+    assert judge._ask(network, features) == pytest.approx((hidden @ w3 + b3)[0], rel=1e-9, abs=1e-9)
