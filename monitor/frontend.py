@@ -107,15 +107,6 @@ def _mark(marks, count, row, kind, sample, emitted, lead, value):  # type: ignor
 
 
 @kernel
-def _pop(state, row, until, windows, features, found, beat_count):  # type: ignore[no-untyped-def]
-    """Finish the beats whose windows are complete with the samples before `until`."""
-    while beats.pop(state["beats"], until, windows[beat_count], features[beat_count], found[beat_count]):
-        found[beat_count]["row"] = row
-        beat_count += 1
-    return beat_count
-
-
-@kernel
 def _note_change(state, row, change, marks, count):  # type: ignore[no-untyped-def]
     """A lead was lost or is back: the beats go on from the first that can be analysed."""
     at, lead, reason = change["emitted"], change["lead"], change["reason"]

@@ -235,13 +235,16 @@ def _begin_peak(state):  # type: ignore[no-untyped-def]
 
 @kernel
 def _weigh(state):  # type: ignore[no-untyped-def]
-    """Share out the weight among the leads that can be analysed, by their noise; express the running peak in it."""
+    """Share out the weight among the leads that can be analysed, by their noise; express the running peak in it.
+
+    No lead is taken to be less noisy than FLOOR: one that shows nothing at all would else weigh most.
+    """
     total = 0.0
     for n in range(MAX_LEADS):
         lead = state["lead"][n]
         lead["weight"] = 0.0
         if lead["usable"] and (lead["level"] > 0.0 or not state["learned"]):
-            ratio = lead["noise"] / lead["level"] if lead["level"] > 0.0 else 1.0
+            ratio = max(lead["noise"], FLOOR) / lead["level"] if lead["level"] > 0.0 else 1.0
             lead["weight"] = 1.0 / (ratio * ratio + UNSURE_NOISE)
             total += lead["weight"]
     for n in range(MAX_LEADS):

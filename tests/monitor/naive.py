@@ -212,7 +212,7 @@ class _Detector:
     def weigh(self) -> None:
         for lead in self.leads:
             known = lead.usable and (lead.level > 0.0 or not self.learned)
-            ratio = lead.noise / lead.level if lead.level > 0.0 else 1.0
+            ratio = max(lead.noise, qrs.FLOOR) / lead.level if lead.level > 0.0 else 1.0
             lead.weight = 1.0 / (ratio**2 + qrs.UNSURE_NOISE) if known else 0.0
         total = sum(lead.weight for lead in self.leads)
         for lead in self.leads:

@@ -14,9 +14,11 @@ from scipy import signal as scipy_signal
 from streams import SIZES, cut, hostile_signals, listen, of, one_by_one, sinus, steady, story
 
 from monitor import qrs
-from monitor.ecg import FS
+from monitor.ecg import FS, MAX_LEADS
 from monitor.events import Alarm, Event, Qrs
-from monitor.filters import DETECTOR_SOS
+from monitor.exceptions import RecordError
+from monitor.filters import DETECTOR_SOS, DISPLAY_SOS
+from monitor.records import find_database, read_record
 from monitor.ward import Ward
 from simulators.morphology import Heart
 from simulators.noise import Baseline, Mains, Muscle
@@ -54,8 +56,13 @@ def detect(band, display, usable=None, sizes=(1_000_000,)):
     return found
 
 
+def beats_of(found):
+    """(energy peak, emitted, search-back) of the beats alone."""
+    return [told[1:] for told in found if told[0] == "beat"]
+
+
 def r_peaks_of(signal, fs=360.0):
-    """R peaks, in samples, that a ward finds."""
+    """R peaks, in samples, of the beats that a ward finds."""
     return np.array([event.sample for event in of(listen([cut(signal, len(signal), fs=fs)]).events, Qrs)])
 
 
@@ -170,6 +177,24 @@ def test_an_artefact_does_not_deafen(mv, samples):
     signal = strip.signal.copy()
     signal[15 * FS + 100 :][:samples] += mv
     assert mismatches(r_peaks_of(signal), strip.r_peaks, after=round(16.3 * FS)) == ([], [])
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 5.0, 60.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, None], ids=["missing", "rail", "other rail", "flat"])
+def test_sound_again_within_a_second(value, seconds):
+    """Both leads missing, at the rail or at a standstill: a second after that every beat is found and no other."""
+    length = 30.0 + seconds
+    strip = render(steady(80, 0.5, length - 1.0), length)
+    signal = strip.signal.copy()
+    lost = slice(15 * FS, round((15 + seconds) * FS))
+    signal[lost] = signal[15 * FS] if value is None else value
+    assert mismatches(r_peaks_of(signal), strip.r_peaks, after=round((16.0 + seconds) * FS)) == ([], [])
+
+
+@pytest.mark.parametrize("gain", [0.5, 2.0, 5.0])
+def test_size_does_not_matter(gain):
+    strip = render(steady(80, 0.5, 40.0), 41.0)
+    assert mismatches(r_peaks_of(strip.signal * np.float32(gain)), strip.r_peaks) == ([], [])
 
 
 @pytest.mark.parametrize("seconds", [10, 60, 1800])
