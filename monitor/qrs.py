@@ -237,13 +237,18 @@ def _begin_peak(state):  # type: ignore[no-untyped-def]
 def _weigh(state):  # type: ignore[no-untyped-def]
     """Share out the weight among the leads that can be analysed, by their noise; express the running peak in it.
 
-    No lead is taken to be less noisy than FLOOR: one that shows nothing at all would else weigh most.
+    A lead whose beats are too small to be seen weighs nothing beside one that shows more; and none is taken to be less
+    noisy than FLOOR.
     """
-    total = 0.0
+    total, strongest = 0.0, 0.0
+    for n in range(MAX_LEADS):
+        if state["lead"][n]["usable"]:
+            strongest = max(strongest, state["lead"][n]["level"])
     for n in range(MAX_LEADS):
         lead = state["lead"][n]
         lead["weight"] = 0.0
-        if lead["usable"] and (lead["level"] > 0.0 or not state["learned"]):
+        shows = lead["level"] > LOWEST or (lead["level"] > 0.0 and strongest <= LOWEST)
+        if lead["usable"] and (shows or not state["learned"]):
             ratio = max(lead["noise"], FLOOR) / lead["level"] if lead["level"] > 0.0 else 1.0
             lead["weight"] = 1.0 / (ratio * ratio + UNSURE_NOISE)
             total += lead["weight"]

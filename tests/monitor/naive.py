@@ -210,8 +210,10 @@ class _Detector:
     # what is known of the leads
 
     def weigh(self) -> None:
+        strongest = max(lead.level for lead in self.leads if lead.usable) if any(x.usable for x in self.leads) else 0.0
         for lead in self.leads:
-            known = lead.usable and (lead.level > 0.0 or not self.learned)
+            shows = lead.level > (qrs.LOWEST if strongest > qrs.LOWEST else 0.0)
+            known = lead.usable and (shows or not self.learned)
             ratio = max(lead.noise, qrs.FLOOR) / lead.level if lead.level > 0.0 else 1.0
             lead.weight = 1.0 / (ratio**2 + qrs.UNSURE_NOISE) if known else 0.0
         total = sum(lead.weight for lead in self.leads)
@@ -303,8 +305,8 @@ class _Detector:
         peak = at
         if what == "beat":
             self.told.beats.append(at)
-            lead = next(lead for lead in self.leads if lead.usable)
-            if lead.weight >= qrs.OWN_WEIGHT:
+            lead = next((lead for lead in self.leads if lead.usable), None)
+            if lead and lead.weight >= qrs.OWN_WEIGHT:
                 first = max(0, at - qrs.OWN_BEFORE)
                 window = lead.rounded_energy[first : at + qrs.EARLY + 1]
                 if window.max() > lead.rounded_energy[at]:
