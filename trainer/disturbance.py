@@ -1,8 +1,8 @@
 """Noise that the detector's judge is trained in.
 
-Muscle artefact and baseline wander come from minutes 0-15 of the Noise Stress Test Database; the minutes that scores use
-are never heard here. Electrode motion is made up: its record `em` is for scores alone. It is the hardest noise: it has
-the frequencies of a QRS. Each time another mixture is drawn of steps that fade away, bursts, humps and wander.
+Muscle artefact and baseline wander come from minutes 0-15 of the Noise Stress Test Database; the minutes that scores
+use are never heard here. Electrode motion is made up: its record `em` is for scores alone. It is the hardest noise: it
+has the frequencies of a QRS. Each time another mixture is drawn of steps that fade away, bursts, humps and wander.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BLOCK: Final = 120 * FS
 
 
 def electrode_motion(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(count,) electrode motion of unit size at 360 Hz: a random mixture of the ways a signal moves with its electrode."""
+    """(count,) electrode motion of unit size at 360 Hz: a mixture of the ways a signal moves with its electrode."""
     parts = _steps(count, rng), _bursts(count, rng), _pulses(count, rng), _wander(count, rng)
     shares = rng.dirichlet([0.7] * len(parts))
     mixed: NDArray[np.float64] = sum(
@@ -58,9 +58,7 @@ def _steps(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Contacts that shift and settle again."""
     fade = np.exp(-1.0 / (rng.uniform(0.08, 0.6) * FS))
     steps = signal.lfilter([1.0], [1.0, -fade], _jolts(count, rng.uniform(60.0, 400.0), rng))
-    smooth: NDArray[np.float64] = signal.sosfilt(
-        signal.butter(2, rng.uniform(8.0, 25.0), fs=FS, output="sos"), steps
-    )
+    smooth: NDArray[np.float64] = signal.sosfilt(signal.butter(2, rng.uniform(8.0, 25.0), fs=FS, output="sos"), steps)
     return smooth
 
 
@@ -106,7 +104,8 @@ def noise(kind: str, count: int, leads: int, nstdb: Path, rng: np.random.Generat
         return np.stack([electrode_motion(count, rng) for _ in range(leads)], 1)
     heard = read_record(nstdb / kind, (0, 1)).signal[:_HEARD].astype(np.float64)
     at = (rng.integers(len(heard)) + np.arange(count)) % len(heard)
-    return heard[at][:, np.arange(leads) % heard.shape[1]] - heard[0, :leads]
+    made: NDArray[np.float64] = heard[at][:, np.arange(leads) % heard.shape[1]] - heard[0, :leads]
+    return made
 
 
 def disturb(
@@ -126,4 +125,5 @@ def disturb(
     added = noise(kind, len(clean), clean.shape[1], nstdb, rng)
     gains = noise_gains(qrs_amplitudes(record, reference), noise_level(added, FS), snr)
     since = np.arange(len(clean)) - int(rng.integers(_BLOCK))
-    return clean + gains * added * (since // _BLOCK % 2 == 0)[:, np.newaxis]
+    noisy: NDArray[np.float64] = clean + gains * added * (since // _BLOCK % 2 == 0)[:, np.newaxis]
+    return noisy

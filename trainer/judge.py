@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from torch import nn
 
@@ -86,7 +87,7 @@ def fit(candidates: Candidates, recipe: Recipe, seed: int, step: Callable[[int],
         optimiser, recipe.learning_rate, total_steps=batches_of(len(y), recipe)
     )
     for _ in range(recipe.epochs):
-        for batch in torch.randperm(len(y)).split(_BATCH):
+        for batch in torch.randperm(len(y)).split(_BATCH):  # type: ignore[no-untyped-call]
             optimiser.zero_grad()
             loss = nn.functional.binary_cross_entropy_with_logits(net(x[batch])[:, 0], y[batch], weight[batch])
             loss.backward()  # type: ignore[no-untyped-call]
@@ -150,8 +151,8 @@ def save(networks: dict[int, list[NDArray[np.float32]]], path: Path, facts: dict
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path, {"card": json.dumps(card)})
-    except OSError as error:
-        raise ConfigError(f"cannot be written ({error.strerror})", where=str(path)) from None
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"cannot be written ({error})", where=str(path)) from None
 
 
 def card_of(recipe: Recipe, validations: dict[int, list[Validation]]) -> dict[str, Any]:

@@ -168,7 +168,12 @@ def test_no_interval_begins_with_a_beat_that_is_told_within_a_loss():
     detections[0] = (qrs.BEAT, 900, 1000, 1)
     state["beats"]["written"] = 1001
     state["beats"]["last_r"] = 500
-    named = np.zeros(1, beats.BEAT), np.zeros((1, 2, beats.WIDTH), np.float32), np.zeros((1, len(beats.FEATURES)), np.float32), 0
+    named = (
+        np.zeros(1, beats.BEAT),
+        np.zeros((1, 2, beats.WIDTH), np.float32),
+        np.zeros((1, len(beats.FEATURES)), np.float32),
+        0,
+    )
     for lead in range(MAX_LEADS):
         changes[0] = (950, lead, MISSING)
         frontend._merge(state[0], 0, detections, 0, changes, 1, marks, 0, *named)

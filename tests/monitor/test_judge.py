@@ -61,9 +61,7 @@ def test_weights_for_other_features_are_refused(monkeypatch: pytest.MonkeyPatch,
     )  # fmt: skip
 
 
-def test_weights_without_a_card_are_weights_for_other_features(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_weights_without_a_card_are_weights_for_other_features(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "bare.safetensors"
     save_file(load_file(judge.WEIGHTS_FILE), path)
     assert card_of(path) == {}

@@ -126,9 +126,7 @@ def test_a_heart_that_stops_while_one_lead_is_lost_is_an_asystole(lead):
     assert raised_and_cleared(events) == [("LEAD_OFF", "raised"), ("ASYSTOLE", "raised")]
 
 
-@pytest.mark.parametrize(
-    ("why", "code"), [("lead_off", None), ("missing", "GAP"), ("saturated", "CANNOT_ANALYSE")]
-)
+@pytest.mark.parametrize(("why", "code"), [("lead_off", None), ("missing", "GAP"), ("saturated", "CANNOT_ANALYSE")])
 @pytest.mark.parametrize("first", [0, 1])
 def test_both_lost_at_different_times_and_back(first, why, code):
     """Beats while a lead is left; then a technical alarm, no heart rate and no asystole; then beats again."""

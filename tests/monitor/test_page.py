@@ -110,7 +110,7 @@ class Source:
         self.hub.publish(events, waves, list(self.views.values()), time.time())
 
     def told_at(self, bed: str, k: int) -> list[Event]:
-        """The events that sample `k` fixes: R peaks are triggered, found and named one after the other, as in a ward."""
+        """The events that sample `k` fixes: R peaks are triggered, found and named, one after the other."""
         found: list[Event] = []
         for delay, event_type in ((13, Trigger), (61, Qrs), (147, Beat)):
             r = k - delay
@@ -241,7 +241,10 @@ HEARTBEATS = """async ({ events, delay, end }) => {
 @pytest.mark.parametrize(
     ("events", "lit"),
     [
-        ([Trigger("b", 1000, 1013), Qrs("b", 1000, 1061), Trigger("b", 1300, 1313), Qrs("b", 1300, 1361)], [1000, 1300]),
+        (
+            [Trigger("b", 1000, 1013), Qrs("b", 1000, 1061), Trigger("b", 1300, 1313), Qrs("b", 1300, 1361)],
+            [1000, 1300],
+        ),
         ([Trigger("b", 1000, 1013)], [1000]),
         ([Trigger("b", 1030, 1043), Qrs("b", 1000, 1061)], [1000]),
         ([Trigger("b", 1000, 1013), Qrs("b", 1040, 1095)], [1000]),
@@ -261,9 +264,7 @@ HEARTBEATS = """async ({ events, delay, end }) => {
         "the beats of the learning time",
     ],
 )
-async def test_the_heart_lights_up_once_a_beat(
-    page: Page, source: Source, events: list[Event], lit: list[int]
-) -> None:
+async def test_the_heart_lights_up_once_a_beat(page: Page, source: Source, events: list[Event], lit: list[int]) -> None:
     """The pen is a quarter of a second behind; a beat found by then lights the heart exactly under it."""
     await page.goto(source.hub.url)
     told = [event.as_dict() for event in events]

@@ -18,7 +18,7 @@ from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Rhythm
 from monitor.messages import Chunk
 from monitor.quality import BACK
-from monitor.rhythm import ITEM_BEAT, ITEM_QUALITY, ITEM_QRS, WAIT
+from monitor.rhythm import ITEM_BEAT, ITEM_QRS, ITEM_QUALITY, WAIT
 from monitor.ward import Ward
 from simulators.noise import Baseline, Muscle
 from simulators.synthetic import render

@@ -24,7 +24,7 @@ from streams import BED, SIZES, Heard, cut, hostile_signals, listen, of, one_by_
 from monitor.align import HOLD, REORDER_WINDOW
 from monitor.classifier import Classifier
 from monitor.ecg import FS
-from monitor.events import Alarm, Beat, Gap, Qrs, Quality, Trigger
+from monitor.events import Alarm, Beat, Gap, Qrs
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
 from monitor.ward import Ward
