@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from torch import nn
 
@@ -150,8 +151,8 @@ def save(networks: dict[int, list[NDArray[np.float32]]], path: Path, facts: dict
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path, {"card": json.dumps(card)})
-    except OSError as error:
-        raise ConfigError(f"cannot be written ({error.strerror})", where=str(path)) from None
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"cannot be written ({error})", where=str(path)) from None
 
 
 def card_of(recipe: Recipe, validations: dict[int, list[Validation]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.events import Beat, Event, Quality, Trigger
+from monitor.events import Beat, Event, Qrs, Quality, Trigger
 from monitor.records import Annotations, Record
 from trainer.outcome import Outcome, outcome_of
 
@@ -21,13 +21,23 @@ def lost(lead: str, emitted: int, *, ok: bool = False) -> Quality:
     return Quality("made", emitted, emitted, lead, ok, None if ok else "missing")
 
 
-def test_a_beat_is_known_with_its_first_event_and_named_with_its_last() -> None:
+def test_a_beat_is_known_when_it_is_found_and_named_with_its_last_name() -> None:
     outcome = heard(
-        Trigger("made", 50, 60), Beat("made", 50, 90, "N", "N", False), Beat("made", 50, 120, "V", "V", True)
+        Trigger("made", 50, 60),
+        Qrs("made", 50, 90, True),
+        Beat("made", 50, 110, "N", "N", False, None, True),
+        Beat("made", 50, 120, "V", "V", True, None, True),
     )
+    assert outcome.search_back.tolist() == [True]
     assert (outcome.samples.tolist(), outcome.symbols) == ([50], ["V"])
     assert (outcome.confirmed.tolist(), outcome.final.tolist()) == ([90], [120])
     assert (outcome.triggers.tolist(), outcome.triggered.tolist()) == ([50], [60])
+
+
+def test_a_beat_without_a_name_is_none_and_one_that_was_cut_off_is_known_with_its_name() -> None:
+    outcome = heard(Qrs("made", 50, 90), Trigger("made", 150, 160), Beat("made", 250, 300, "Q", "Q"))
+    assert (outcome.samples.tolist(), outcome.confirmed.tolist()) == ([250], [300])
+    assert outcome.triggers.tolist() == [150]
 
 
 def test_beats_found_by_looking_back_are_put_in_order() -> None:
