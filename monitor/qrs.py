@@ -237,8 +237,7 @@ def _begin_peak(state):  # type: ignore[no-untyped-def]
 def _weigh(state):  # type: ignore[no-untyped-def]
     """Share out the weight among the leads that can be analysed, by their noise; express the running peak in it.
 
-    A lead whose beats are too small to be seen weighs nothing beside one that shows more; and none is taken to be less
-    noisy than FLOOR.
+    A lead whose beats are too small to be seen weighs nothing beside one that shows more.
     """
     total, strongest = 0.0, 0.0
     for n in range(MAX_LEADS):
@@ -249,7 +248,7 @@ def _weigh(state):  # type: ignore[no-untyped-def]
         lead["weight"] = 0.0
         shows = lead["level"] > LOWEST or (lead["level"] > 0.0 and strongest <= LOWEST)
         if lead["usable"] and (shows or not state["learned"]):
-            ratio = max(lead["noise"], FLOOR) / lead["level"] if lead["level"] > 0.0 else 1.0
+            ratio = lead["noise"] / lead["level"] if lead["level"] > 0.0 else 1.0
             lead["weight"] = 1.0 / (ratio * ratio + UNSURE_NOISE)
             total += lead["weight"]
     for n in range(MAX_LEADS):

@@ -214,7 +214,7 @@ class _Detector:
         for lead in self.leads:
             shows = lead.level > (qrs.LOWEST if strongest > qrs.LOWEST else 0.0)
             known = lead.usable and (shows or not self.learned)
-            ratio = max(lead.noise, qrs.FLOOR) / lead.level if lead.level > 0.0 else 1.0
+            ratio = lead.noise / lead.level if lead.level > 0.0 else 1.0
             lead.weight = 1.0 / (ratio**2 + qrs.UNSURE_NOISE) if known else 0.0
         total = sum(lead.weight for lead in self.leads)
         for lead in self.leads:
