@@ -29,7 +29,8 @@ from monitor.kernel import kernel
 INTEGRATION: Final = round(0.100 * FS)
 """Samples of the detector's moving window."""
 
-RING: Final = 1024
+RING: Final = 2048
+"""Samples of a lead that the detector remembers: what it may still judge, and 1.4 s before that."""
 MASK: Final = RING - 1
 
 AHEAD: Final = 30
@@ -123,7 +124,7 @@ SEARCH_BONUS: Final = 3.0
 """Added then where the rule has taken the candidate by its own search-back."""
 CALM_NOISE: Final = (0.20, 0.30)
 CALM_STIR: Final = (0.0, 0.20)
-"""All of these are for calm signals: they fade as fused noise and restlessness both rise from the first to the second."""
+"""All of these are for calm signals: they fade as fused noise and restlessness both rise from first to second."""
 
 PAST: Final = np.dtype([("at", np.int64), ("size", np.float64), ("likeness", np.float64)], align=True)
 
@@ -156,6 +157,11 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, tuple[NDArray[np.float6
 CARD, _LOADED = _load(WEIGHTS_FILE)
 _ONE: Final = _LOADED["one"]
 _TWO: Final = _LOADED["two"]
+
+
+def weights_of(leads: int) -> tuple[NDArray[np.float64], ...]:
+    """The layers of the network for one lead or for two, in the order of PARTS."""
+    return _LOADED[NETWORKS[leads - 1]]
 
 
 def check_weights() -> None:

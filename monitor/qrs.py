@@ -5,8 +5,8 @@ that can be analysed are fused into one, whose peaks are candidates. Three thing
 
 - **levels**: two adaptive thresholds, a refractory period, T-wave discrimination and search-back choose among the
   candidates as in the paper; the beats of this rule keep signal and noise levels, intervals and templates;
-- **beats**: a small learned judge (:mod:`monitor.judge`) looks at each candidate, given those levels. What it decides is
-  told and flows nowhere else: no level, interval or template rests on it;
+- **beats**: a small learned judge (:mod:`monitor.judge`) looks at each candidate, given those levels. What it decides
+  is told and flows nowhere else: no level, interval or template rests on it;
 - **triggers**: the provisional R, told while the energy still rises; for the blinking heart and the beep.
 
 Departures from the paper, each with its reason; `trainer/LOG.md` has what each gained.
@@ -17,10 +17,10 @@ Departures from the paper, each with its reason; `trainer/LOG.md` has what each 
   signal afterwards, in `beats`, so the second signal adds delay and no beats.
 - The band is 5-18 Hz at 360 Hz, not 5-11 Hz at 200 Hz, and the integration window 100 ms, not 150 ms: both let two
   fast beats stay apart.
-- Two leads: each energy root is divided by its lead's own signal level, then the squares are averaged with weights by the
-  leads' noise; a lead that cannot be analysed weighs nothing. Neither amplitude nor gain of a lead matters.
-- A peak becomes a candidate when nothing has exceeded it for DOMINANCE. The judge looks at it after EARLY already, and a
-  beat it is sure of is told then.
+- Two leads: each energy root is divided by its lead's own signal level, then the squares are averaged with weights by
+  the leads' noise; a lead that cannot be analysed weighs nothing. Neither amplitude nor gain of a lead matters.
+- A peak becomes a candidate when nothing has exceeded it for DOMINANCE. The judge looks at it after EARLY already, and
+  a beat it is sure of is told then.
 - T waves are told by slope up to 500 ms after a beat, with a second, smaller fraction beyond 333 ms: the paper stops
   at 360 ms, and long QT reaches further.
 - Learning costs no beats: candidates of the first one and a half seconds are kept and judged when the levels are known.
@@ -76,7 +76,9 @@ DECAY: Final = 0.06
 DECAY_EVERY: Final = round(0.1 * FS)
 DECAY_AFTER: Final = round(1.5 * FS)
 CANDIDATE_AGE: Final = round(1.6 * FS)
-"""No beat is looked for further back."""
+"""No beat is looked for further back..."""
+LEARNING_AGE: Final = 3 * FS
+"""... but those of the learning time may be older."""
 UNSURE_NOISE: Final = 0.003
 """Added to a lead's squared noise-to-signal ratio before it is weighed: below 5 % all leads are equally good."""
 
@@ -213,17 +215,43 @@ def start(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _fuse_peak(state):  # type: ignore[no-untyped-def]
+    peak = 0.0
+    for n in range(MAX_LEADS):
+        peak += state["lead"][n]["scale"] * state["lead"][n]["at_peak"]
+    state["peak"] = peak
+
+
+@kernel
+def _begin_peak(state):  # type: ignore[no-untyped-def]
+    """Look for the next peak from this sample on, or find the running one higher here."""
+    state["peak_at"] = state["time"]
+    state["peak_seen"] = 0
+    state["peak_told"] = 0
+    for n in range(MAX_LEADS):
+        state["lead"][n]["at_peak"] = state["lead"][n]["energy"]
+    _fuse_peak(state)
+
+
+@kernel
 def _weigh(state):  # type: ignore[no-untyped-def]
-    """Share out the weight among the leads that can be analysed, by their noise; express the running peak in it."""
-    total = 0.0
+    """Share out the weight among the leads that can be analysed, by their noise; express the running peak in it.
+
+    A lead whose beats are too small to be seen weighs nothing beside one that shows more; and none is taken to be less
+    noisy than FLOOR.
+    """
+    total, strongest = 0.0, 0.0
+    for n in range(MAX_LEADS):
+        if state["lead"][n]["usable"]:
+            strongest = max(strongest, state["lead"][n]["level"])
     for n in range(MAX_LEADS):
         lead = state["lead"][n]
         lead["weight"] = 0.0
-        if lead["usable"] and (lead["level"] > 0.0 or not state["learned"]):
-            ratio = lead["noise"] / lead["level"] if lead["level"] > 0.0 else 1.0
+        shows = lead["level"] > LOWEST or (lead["level"] > 0.0 and strongest <= LOWEST)
+        if lead["usable"] and (shows or not state["learned"]):
+            ratio = max(lead["noise"], FLOOR) / lead["level"] if lead["level"] > 0.0 else 1.0
             lead["weight"] = 1.0 / (ratio * ratio + UNSURE_NOISE)
             total += lead["weight"]
-    peak = 0.0
     for n in range(MAX_LEADS):
         lead = state["lead"][n]
         lead["scale"] = 0.0
@@ -231,8 +259,7 @@ def _weigh(state):  # type: ignore[no-untyped-def]
             lead["weight"] /= total
             level = lead["level"] if lead["level"] > 0.0 else 1.0
             lead["scale"] = lead["weight"] / (level * level * INTEGRATION)
-        peak += lead["scale"] * lead["at_peak"]
-    state["peak"] = peak
+    _fuse_peak(state)
 
 
 @kernel
@@ -492,7 +519,7 @@ def _learn(state, out, found):  # type: ignore[no-untyped-def]
     _weigh(state)
     for i in range(count):
         candidate = early[i]
-        if candidate["at"] <= state["time"] - CANDIDATE_AGE:
+        if candidate["at"] <= state["time"] - LEARNING_AGE:
             continue
         fused = 0.0
         for n in range(MAX_LEADS):
@@ -550,7 +577,7 @@ def _search_to_tell(state, out, found):  # type: ignore[no-untyped-def]
 
 @kernel
 def _triggers(state, fused):  # type: ignore[no-untyped-def]
-    """Whether the rising energy is a QRS already: high enough, or low and past its peak; and steep enough for no T wave."""
+    """Whether the rising energy is a QRS already: high enough, or low and past its peak; and too steep for a T wave."""
     time = state["time"]
     if time - state["trigger_at"] < TRIGGER_APART:
         return False
@@ -639,12 +666,7 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
         learned = state["learned"] == 1
         waited = time - state["peak_at"]
         if fused > state["peak"]:
-            state["peak"] = fused
-            state["peak_at"] = time
-            state["peak_seen"] = 0
-            state["peak_told"] = 0
-            for n in range(leads):
-                state["lead"][n]["at_peak"] = state["lead"][n]["energy"]
+            _begin_peak(state)
         elif waited == EARLY and learned:
             if _measure(state, candidate):
                 _look(state, candidate)
@@ -662,13 +684,8 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
                     if state["peak_seen"] == 0:  # learning ended after the peak
                         _look(state, candidate)
                     found = _settle(state, candidate, 0, out, found)
-            state["peak"] = fused
-            state["peak_at"] = time
+            _begin_peak(state)
             state["from"] = time
-            state["peak_seen"] = 0
-            state["peak_told"] = 0
-            for n in range(leads):
-                state["lead"][n]["at_peak"] = state["lead"][n]["energy"]
         if learned:
             if _triggers(state, fused):
                 state["trigger_at"] = time

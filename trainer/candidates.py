@@ -1,4 +1,4 @@
-"""What the detector's judge learns from: candidates of annotated records, as the monitor's own detector sees them.
+"""What the detector's judge learns from: candidates of annotated records, as the monitor itself finds them.
 
 What the judge sees rests on the first stage alone (:mod:`monitor.judge`), so these candidates do not depend on the
 weights that happen to be installed: they are collected once, whatever judge follows.

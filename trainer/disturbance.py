@@ -1,8 +1,8 @@
 """Noise that the detector's judge is trained in.
 
 Muscle artefact and baseline wander come from minutes 0-15 of the Noise Stress Test Database; the minutes that scores
-use are never heard here. Electrode motion is made up: its record `em` is for scores alone. It is the hardest noise: it
-has the frequencies of a QRS. Each time another mixture is drawn of steps that fade away, bursts, humps and wander.
+use are never heard here. Electrode motion is made up, for its record `em` is for scores alone. It is the hardest noise:
+it has the frequencies of a QRS. Each time another mixture is drawn of steps that fade away, bursts, humps and wander.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BLOCK: Final = 120 * FS
 
 
 def electrode_motion(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(count,) electrode motion of unit size at 360 Hz: a mixture of the ways a signal moves with its electrode."""
+    """(count,) electrode motion of unit size at 360 Hz: a random mixture of the ways signals move with electrodes."""
     parts = _steps(count, rng), _bursts(count, rng), _pulses(count, rng), _wander(count, rng)
     shares = rng.dirichlet([0.7] * len(parts))
     mixed: NDArray[np.float64] = sum(
@@ -67,8 +67,10 @@ def _bursts(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     band = signal.butter(2, [rng.uniform(0.5, 3.0), rng.uniform(6.0, 18.0)], "bandpass", fs=FS, output="sos")
     knots = np.arange(0, count + 180, 180)
     swell = rng.lognormal(0.0, rng.uniform(0.3, 1.0), knots.size)
-    found: NDArray[np.float64] = signal.sosfilt(band, rng.normal(size=count))
-    return found * np.interp(np.arange(count), knots, swell)
+    found: NDArray[np.float64] = signal.sosfilt(band, rng.normal(size=count)) * np.interp(
+        np.arange(count), knots, swell
+    )
+    return found
 
 
 def _pulses(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -96,7 +98,7 @@ def noise(kind: str, count: int, leads: int, nstdb: Path, rng: np.random.Generat
     Args:
         kind: one of :data:`RECORDED`, or :data:`MOTION`.
         count: samples.
-        leads: each with noise of its own.
+        leads: one or two, each with noise of its own.
         nstdb: folder of the Noise Stress Test Database.
         rng: decides where it begins, or what it is.
     """
@@ -104,8 +106,8 @@ def noise(kind: str, count: int, leads: int, nstdb: Path, rng: np.random.Generat
         return np.stack([electrode_motion(count, rng) for _ in range(leads)], 1)
     heard = read_record(nstdb / kind, (0, 1)).signal[:_HEARD].astype(np.float64)
     at = (rng.integers(len(heard)) + np.arange(count)) % len(heard)
-    made: NDArray[np.float64] = heard[at][:, np.arange(leads) % heard.shape[1]] - heard[0, :leads]
-    return made
+    turned: NDArray[np.float64] = heard[at][:, :leads] - heard[0, :leads]
+    return turned
 
 
 def disturb(

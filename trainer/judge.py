@@ -87,7 +87,7 @@ def fit(candidates: Candidates, recipe: Recipe, seed: int, step: Callable[[int],
         optimiser, recipe.learning_rate, total_steps=batches_of(len(y), recipe)
     )
     for _ in range(recipe.epochs):
-        for batch in torch.randperm(len(y)).split(_BATCH):  # type: ignore[no-untyped-call]
+        for batch in torch.split(torch.randperm(len(y)), _BATCH):
             optimiser.zero_grad()
             loss = nn.functional.binary_cross_entropy_with_logits(net(x[batch])[:, 0], y[batch], weight[batch])
             loss.backward()  # type: ignore[no-untyped-call]

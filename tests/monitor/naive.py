@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from statistics import mean, median, pstdev
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, qrs, quality, rhythm
+from monitor import alarms, align, judge, qrs, quality, rhythm
 from monitor.ecg import FS
 
 Samples = NDArray[np.float64]
@@ -96,120 +97,381 @@ def quality_changes(flags: Sequence[int]) -> list[tuple[int, int]]:
     return changes
 
 
-# -- qrs
+# -- qrs and judge
 
 
-def _candidates(band: Samples) -> list[tuple[int, int, float, float]]:
-    """(sample it is known at, sample of the peak, energy root, steepest slope before it) of each peak above FLOOR."""
-    x = np.concatenate([np.zeros(4), band])
-    slopes = np.abs(2.0 * x[4:] + x[3:-1] - x[1:-3] - 2.0 * x[:-4]) * FS / 8.0
-    squares = np.concatenate([np.zeros(qrs.INTEGRATION - 1), slopes**2])
-    roots = np.sqrt(np.convolve(squares, np.ones(qrs.INTEGRATION), "valid") / qrs.INTEGRATION)
-    found = []
-    peak, at = 0.0, 0
-    for time, root in enumerate(roots):
-        if root > peak:
-            peak, at = root, time
-        elif time - at >= qrs.DOMINANCE:
-            if peak > qrs.FLOOR:
-                found.append((time, at, peak, slopes[max(0, at - 50) : at + 1].max()))
-            peak, at = root, time
-    return found
+@dataclass
+class _Candidate:
+    """A peak of the fused energy: where, how large, and per lead the energy root and the steepest slope before it."""
+
+    at: int
+    size: float
+    values: list[float]
+    slopes: list[float]
+    logit: float = 0.0
+    trust: float = 0.0
+    told: bool = False
 
 
-class _Detector:
-    """The decisions of the detector, candidate by candidate and silence by silence."""
+class _Lead:
+    """One lead: its whole signals, as the detector rounds them, and what its beats have taught."""
 
-    def __init__(self) -> None:
-        self.beats: list[tuple[int, int, bool]] = []  # energy peak, emitted, search-back
-        self.intervals: list[int] = []
-        self.waiting: list[tuple[int, float, float]] = []  # candidates that were not taken
-        self.signal = self.noise = self.slope = 0.0
-        self.learned = False
+    def __init__(self, band: Samples, display: Samples) -> None:
+        padded = np.concatenate([np.zeros(4), band])
+        slopes = (2.0 * padded[4:] + padded[3:-1] - padded[1:-3] - 2.0 * padded[:-4]) * FS / 8.0
+        squares = np.concatenate([np.zeros(judge.INTEGRATION - 1), slopes**2])
+        self.energy = np.convolve(squares, np.ones(judge.INTEGRATION), "valid")
+        self.band, self.display = band.astype(np.float32).astype(float), display.astype(np.float32).astype(float)
+        self.rounded_energy = self.energy.astype(np.float32).astype(float)
+        self.usable = False
+        self.level = self.noise = self.slope = self.weight = self.bend = self.stir = 0.0
+        self.template, self.shape = np.zeros(judge.TEMPLATE), np.zeros(judge.SHAPE)
+        self.seen = 0
+
+    @staticmethod
+    def around(signal: Samples, at: int, first: int, step: int, count: int) -> Samples:
+        """`count` points of a signal from ``at + first`` on, zero before its start."""
+        where = at + first + step * np.arange(count)
+        return np.where(where >= 0, signal[np.clip(where, 0, len(signal) - 1)], 0.0)
+
+    def steepest(self, at: int) -> float:
+        i = np.arange(max(4, at - 50), at + 1)
+        b = self.band
+        return float(np.abs(2.0 * b[i] + b[i - 1] - b[i - 3] - 2.0 * b[i - 4]).max(initial=0.0)) * FS / 8.0
+
+    def fit(self, at: int) -> tuple[float, int, float]:
+        """(correlation, shift, projection) of the best of nine places of the template."""
+        power = self.template @ self.template
+        if power <= 1e-12:
+            return 0.0, 0, 0.0
+        fits = []
+        for shift in range(-8, 9, 2):
+            x = self.around(self.band, at + shift, -50, 2, judge.TEMPLATE)
+            own, shared = x @ x, x @ self.template
+            fits.append((shared / math.sqrt(own * power) if own > 1e-12 else 0.0, -shift, shared / power))
+        r, shift, projection = max(fits, key=lambda fit: fit[:2])
+        return float(r), -shift, float(projection)
+
+    def cut(self, at: int) -> tuple[Samples, float]:
+        """The display signal around `at` without its straight line, and how far that rises."""
+        x = self.around(self.display, at, -72, 3, judge.SHAPE)
+        t = np.arange(judge.SHAPE) - (judge.SHAPE - 1) / 2
+        slope = x @ t / (t @ t)
+        return x - x.mean() - slope * t, float(slope) * judge.SHAPE
+
+    def sharpest(self, at: int) -> float:
+        x = self.display
+        where = [i for i in range(at - 54, at - 4) if i >= 8]
+        return max((abs(x[i] - 2.0 * x[i - 4] + x[i - 8]) for i in where), default=0.0)
+
+    def restless(self, at: int) -> float:
+        return float(self.around(self.display, at, -504, 8, 54).std())
+
+
+@dataclass
+class _Pace:
+    """Beats one after the other, and when the next is overdue."""
+
+    beats: list[int] = field(default_factory=list)
 
     @property
     def last(self) -> float:
-        return self.beats[-1][0] if self.beats else -math.inf
+        return self.beats[-1] if self.beats else -math.inf
 
-    def threshold(self) -> float:
-        return self.noise + qrs.THRESHOLD * (self.signal - self.noise)
+    @property
+    def intervals(self) -> list[int]:
+        return [b - a for a, b in itertools.pairwise(self.beats)][-judge.INTERVALS :]
 
-    def is_t_wave(self, at: int, slope: float) -> bool:
-        if at - self.last < qrs.T_WAVE:
-            return slope < qrs.T_SLOPE * self.slope
-        return at - self.last < qrs.T_WAVE_LATE and slope < qrs.T_SLOPE_LATE * self.slope
+    @property
+    def typical(self) -> float:
+        return float(median(self.intervals)) if self.intervals else 300.0
 
-    def take(self, time: int, at: int, value: float, slope: float, rate: float, search_back: bool) -> None:
-        if self.beats:
-            self.intervals.append(at - self.beats[-1][0])
-        self.beats.append((at, time, search_back))
-        self.slope = slope
-        self.signal += rate * (min(value, 2.0 * self.signal) - self.signal)
 
-    def refuse(self, value: float) -> None:
-        self.noise += qrs.NOISE_RATE * (min(value, self.signal) - self.noise)
+def _log_ratio(a: float, b: float) -> float:
+    return min(max(math.log(a / b), -4.0), 4.0) if a > 0.0 and b > 0.0 else -4.0
 
-    def learn(self, time: int) -> None:
-        values = sorted(value for _, value, _ in self.waiting)
-        self.signal = median(values[len(values) // 2 :]) if len(values) > 3 else values[-1]
-        self.noise = 0.1 * self.signal
-        self.learned = True
-        threshold = self.threshold()
-        for at, value, slope in self.waiting:
-            if at <= time - qrs.CANDIDATE_AGE:
-                continue
-            if value > threshold and at - self.last >= qrs.REFRACTORY and not self.is_t_wave(at, slope):
-                self.take(time, at, value, slope, qrs.SIGNAL_RATE, True)
-            else:
-                self.refuse(value)
-        self.waiting = []
 
-    def judge(self, time: int, at: int, value: float, slope: float) -> None:
-        if at - self.last < qrs.REFRACTORY:
-            return
-        if value > self.threshold() and not self.is_t_wave(at, slope):
-            self.take(time, at, value, slope, qrs.SIGNAL_RATE, False)
-            self.waiting = []
-        else:
-            self.refuse(value)
-            self.waiting.append((at, value, slope))
+class _Detector:
+    """The decisions of the detector, sample by sample."""
 
-    def search_back(self, time: int) -> None:
-        threshold = qrs.SEARCH_THRESHOLD * self.threshold()
-        possible = [
-            (value, -at, slope)
-            for at, value, slope in self.waiting
-            if value > threshold
-            and at - self.last >= qrs.SEARCH_FROM
-            and at > time - qrs.CANDIDATE_AGE
-            and not self.is_t_wave(at, slope)
+    def __init__(self, band: Samples, display: Samples, usable: NDArray[np.bool_]) -> None:
+        self.leads = [_Lead(*signals) for signals in zip(band, display, strict=True)]
+        self.usable = usable
+        self.rule, self.told = _Pace(), _Pace()
+        self.found: list[tuple[str, int, int, bool]] = []  # what, energy peak, emitted, search-back
+        self.waiting: list[_Candidate] = []
+        self.past: list[tuple[int, float, float]] = []  # at, size, likeness; newest last
+        self.noise, self.learned, self.learn_at = 0.0, False, qrs.LEARNING
+        self.trigger_at = -math.inf
+        self.looked: _Candidate | None = None  # the running peak, if the judge has seen it
+        self.peak_at = self.since = 0
+        self.time = 0
+
+    # what is known of the leads
+
+    def weigh(self) -> None:
+        strongest = max(lead.level for lead in self.leads if lead.usable) if any(x.usable for x in self.leads) else 0.0
+        for lead in self.leads:
+            shows = lead.level > (qrs.LOWEST if strongest > qrs.LOWEST else 0.0)
+            known = lead.usable and (shows or not self.learned)
+            ratio = max(lead.noise, qrs.FLOOR) / lead.level if lead.level > 0.0 else 1.0
+            lead.weight = 1.0 / (ratio**2 + qrs.UNSURE_NOISE) if known else 0.0
+        total = sum(lead.weight for lead in self.leads)
+        for lead in self.leads:
+            lead.weight = lead.weight / total if total else 0.0
+
+    def fused(self, time: int) -> float:
+        """Energy of all leads at a sample, seen from now: a beat has 1."""
+        return sum(
+            lead.weight * lead.energy[time] / ((lead.level or 1.0) ** 2 * judge.INTEGRATION)
+            for lead in self.leads
+            if lead.weight
+        )
+
+    def threshold(self, fraction: float) -> float:
+        return self.noise + fraction * (1.0 - self.noise)
+
+    def steepness(self, slopes: Sequence[float]) -> float:
+        pairs = zip(self.leads, slopes, strict=True)
+        return sum(lead.weight * min(s / lead.slope, 4.0) for lead, s in pairs if lead.weight and lead.slope)
+
+    def is_t_wave(self, candidate: _Candidate) -> bool:
+        distance = candidate.at - self.rule.last
+        if distance < qrs.T_WAVE:
+            return self.steepness(candidate.slopes) < qrs.T_SLOPE
+        return distance < qrs.T_WAVE_LATE and self.steepness(candidate.slopes) < qrs.T_SLOPE_LATE
+
+    def by_rule(self, candidate: _Candidate) -> bool:
+        late = candidate.at - self.rule.last >= qrs.REFRACTORY
+        return late and candidate.size > self.threshold(qrs.THRESHOLD) and not self.is_t_wave(candidate)
+
+    def measure(self) -> _Candidate | None:
+        at = self.peak_at
+        values = [
+            math.sqrt(max(lead.energy[at], 0.0) / judge.INTEGRATION) if lead.usable else 0.0 for lead in self.leads
         ]
-        if possible:
-            value, at, slope = max(possible)
-            self.take(time, -at, value, slope, 2 * qrs.SIGNAL_RATE, True)
-            self.waiting = [candidate for candidate in self.waiting if candidate[0] > -at]
+        if at <= self.since or max(values) <= qrs.FLOOR:
+            return None
+        slopes = [lead.steepest(at) if value else 0.0 for lead, value in zip(self.leads, values, strict=True)]
+        return _Candidate(at, math.sqrt(max(self.fused(at), 0.0)), values, slopes)
 
+    # the judge
 
-def detect(band: Samples) -> tuple[list[tuple[int, int, bool]], tuple[float, float]]:
-    """(energy peak, emitted, search-back) of each beat in the detector band; signal and noise level at its end."""
-    detector = _Detector()
-    at_time = {candidate[0]: candidate[1:] for candidate in _candidates(band)}
-    for time in range(len(band)):
-        if time in at_time:
-            if detector.learned:
-                detector.judge(time, *at_time[time])
+    def describe(self, c: _Candidate) -> list[float]:
+        features: list[float] = []
+        for n, lead in enumerate(self.leads):
+            if not lead.weight:
+                continue
+            r, shift, projection = lead.fit(c.at)
+            cut, tilt = lead.cut(c.at + shift)
+            own, power, shared = cut @ cut, lead.shape @ lead.shape, cut @ lead.shape
+            shape, misfit, tilted = 0.0, 0.0, 0.0
+            if own > 1e-12 and power > 1e-12:
+                shape = shared / math.sqrt(own * power)
+                misfit = _log_ratio(max(own - shared**2 / power, 0.0) + 1e-3 * power, power)
+                tilted = min(max(tilt / math.sqrt(power / judge.SHAPE), -8.0), 8.0)
+            features += [_log_ratio(c.values[n], lead.level), _log_ratio(lead.noise, lead.level)]
+            features += [_log_ratio(c.slopes[n], lead.slope), r, min(max(projection, -3.0), 3.0), shift / 8]
+            features += [lead.weight, shape, misfit, tilted]
+            features += [_log_ratio(lead.sharpest(c.at), lead.bend), _log_ratio(lead.restless(c.at), lead.stir)]
+            energies = lead.around(lead.rounded_energy, c.at, judge.AHEAD, -14, judge.ENERGIES)
+            features += np.minimum(np.sqrt(np.maximum(energies, 0.0) / judge.INTEGRATION) / lead.level, 4.0).tolist()
+        distance, typical = c.at - self.rule.last, self.rule.typical
+        features += [min(distance / typical, 4.0), min(distance / FS, 3.0), typical / FS, _log_ratio(c.size, 1.0)]
+        for at, size, likeness in [*self.past[:-4:-1], *[(-math.inf, 0.0, 0.0)] * 3][:3]:
+            features += [min((c.at - at) / FS, 3.0), min(size, 4.0), likeness]
+        recent = self.rule.intervals[::-1]
+        features += [min(recent[i] / typical, 3.0) if len(recent) > i else 1.0 for i in (0, 1)]
+        features += [self.noise, _log_ratio(c.size, self.threshold(qrs.THRESHOLD))]
+        features += [float(self.is_t_wave(c)), float(distance < qrs.REFRACTORY), float(self.by_rule(c))]
+        return features
+
+    def look(self, c: _Candidate) -> None:
+        features = np.array(self.describe(c), np.float32).astype(float)
+        width = len(judge.LEAD_FEATURES)
+        used = [lead for lead in self.leads if lead.weight]
+        w1, b1, w2, b2, w3, b3 = judge.weights_of(len(used))
+        hidden = np.maximum(np.maximum(features @ w1 + b1, 0.0) @ w2 + b2, 0.0)
+        restless = sum(lead.weight * features[i * width + 11] for i, lead in enumerate(used))
+        (n0, n1), (r0, r1) = judge.CALM_NOISE, judge.CALM_STIR
+        noisy = min(max((self.noise - n0) / (n1 - n0), 0.0), 1.0)
+        c.trust = 1.0 - noisy * min(max((restless - r0) / (r1 - r0), 0.0), 1.0)
+        c.logit = float((hidden @ w3)[0] + b3[0]) + (judge.RULE_BONUS * c.trust if self.by_rule(c) else 0.0)
+        self.likeness = max(features[i * width + 3] for i in range(len(used)))
+
+    # what comes of a candidate
+
+    def tell(self, what: str, at: int, back: bool) -> None:
+        peak = at
+        if what == "beat":
+            self.told.beats.append(at)
+            lead = next((lead for lead in self.leads if lead.usable), None)
+            if lead and lead.weight >= qrs.OWN_WEIGHT:
+                first = max(0, at - qrs.OWN_BEFORE)
+                window = lead.rounded_energy[first : at + qrs.EARLY + 1]
+                if window.max() > lead.rounded_energy[at]:
+                    peak = first + int(window.argmax())
+        self.found.append((what, peak, self.time, back))
+
+    def may_be_told(self, c: _Candidate) -> bool:
+        return not c.told and c.logit > 0.0 and c.at - self.told.last >= qrs.REFRACTORY
+
+    def accept(self, c: _Candidate, rate: float) -> None:
+        self.rule.beats.append(c.at)
+        for n, lead in enumerate(self.leads):
+            if not lead.usable:
+                continue
+            if lead.level:
+                lead.level += rate * (min(c.values[n], 2.0 * lead.level) - lead.level)
             else:
-                detector.waiting.append(at_time[time])
-        if detector.learned:
-            typical = median(detector.intervals[-8:]) if detector.intervals else 300
-            silent = time - detector.last  # before the search, which may end it
-            if silent > qrs.SEARCH_BACK * typical:
-                detector.search_back(time)
-            if silent > qrs.DECAY_AFTER:
-                detector.signal = max(detector.signal * (1.0 - qrs.DECAY), qrs.LOWEST)
-        elif time >= qrs.LEARNING and len(detector.waiting) >= 3:
-            detector.learn(time)
-    return detector.beats, (detector.signal, detector.noise)
+                lead.level = max(c.values[n], qrs.LOWEST)
+            lead.slope = c.slopes[n]
+            likeness, shift, _ = lead.fit(c.at)
+            alike = likeness > 0.6
+            weight = 1.0 if not lead.seen else max(0.1, 1 / (lead.seen + 1)) if alike else 0.03
+            shift = shift if lead.seen else 0
+            lead.bend += (0.1 if lead.seen else 1.0) * (lead.sharpest(c.at) - lead.bend)
+            lead.stir += max(0.02, 1 / (lead.seen + 1)) * (lead.restless(c.at) - lead.stir)
+            lead.template += weight * (lead.around(lead.band, c.at + shift, -50, 2, judge.TEMPLATE) - lead.template)
+            lead.shape += weight * (lead.cut(c.at + shift)[0] - lead.shape)
+            lead.seen += 1
+        self.weigh()
+
+    def refuse(self, c: _Candidate) -> None:
+        self.noise += qrs.NOISE_RATE * (min(c.size, 1.0) - self.noise)
+        for lead, value in zip(self.leads, c.values, strict=True):
+            if lead.usable:
+                lead.noise += qrs.NOISE_RATE * (min(value, lead.level) - lead.noise)
+        self.weigh()
+
+    def settle(self, c: _Candidate, back: bool) -> None:
+        if c.size > 0.15:
+            self.past.append((c.at, c.size, float(np.float32(self.likeness))))
+        if self.may_be_told(c):
+            c.told = True
+            self.tell("beat", c.at, back)
+        if c.at - self.rule.last < qrs.REFRACTORY:
+            if not c.told and c.at - self.told.last >= qrs.SEARCH_FROM:
+                self.waiting.append(c)
+            return
+        if self.by_rule(c):
+            self.accept(c, qrs.SIGNAL_RATE)
+        else:
+            self.refuse(c)
+        self.waiting.append(c)
+
+    def learn(self) -> None:
+        early, self.waiting, self.learned, self.noise = self.waiting, [], True, 0.1
+        for n, lead in enumerate(self.leads):
+            if not lead.usable:
+                continue
+            values = sorted(c.values[n] for c in early)
+            slopes = sorted(c.slopes[n] for c in early)
+            level = median(values[len(values) // 2 :]) if len(values) > 3 else values[-1]
+            lead.level, lead.noise = max(level, qrs.LOWEST), 0.1 * level
+            lead.slope = 0.8 * (slopes[3 * len(slopes) // 4] if len(slopes) > 3 else slopes[-1])
+        self.weigh()
+        for c in early:
+            if c.at > self.time - qrs.LEARNING_AGE:
+                pairs = zip(self.leads, c.values, strict=True)  # 0 where a lead was of no use then
+                c.size = math.sqrt(sum(lead.weight * (v / lead.level) ** 2 for lead, v in pairs if lead.weight))
+                self.look(c)
+                self.settle(c, True)
+
+    def search(self) -> None:
+        """What the rule, then what the judge takes of what was left when a beat is overdue."""
+        young = [c for c in self.waiting[-32:] if c.at > self.time - qrs.CANDIDATE_AGE]
+        if self.time - self.rule.last > qrs.SEARCH_BACK * self.rule.typical:
+            least = qrs.SEARCH_THRESHOLD * self.threshold(qrs.THRESHOLD)
+            possible = [
+                c
+                for c in young
+                if c.size > least and c.at - self.rule.last >= qrs.SEARCH_FROM and not self.is_t_wave(c)
+            ]
+            if possible:
+                best = max(possible, key=lambda c: c.size)
+                self.accept(best, 2 * qrs.SIGNAL_RATE)
+                best.logit += judge.SEARCH_BONUS * best.trust
+        if self.time - self.told.last > qrs.SEARCH_BACK * self.told.typical:
+            liked = {id(c): c.logit + judge.LENIENCE * c.trust for c in young}
+            possible = [
+                c for c in young if not c.told and liked[id(c)] > 0.0 and c.at - self.told.last >= qrs.SEARCH_FROM
+            ]
+            if possible:
+                best = max(possible, key=lambda c: liked[id(c)])
+                best.told = True
+                self.tell("beat", best.at, True)
+
+    def triggers(self, before: float, now: float) -> bool:
+        if self.time - self.trigger_at < qrs.TRIGGER_APART:
+            return False
+        high, low = self.threshold(qrs.TRIGGER_HIGH) ** 2, self.threshold(qrs.TRIGGER_LOW) ** 2
+        peaked = self.time - self.peak_at == qrs.TRIGGER_PEAKED and self.fused(self.peak_at) > low
+        if not (before <= high < now or peaked):
+            return False
+        distance = self.time - max(self.trigger_at, self.rule.last)
+        if distance >= qrs.T_WAVE_LATE:
+            return True
+        needed = qrs.TRIGGER_SLOPE if distance < qrs.T_WAVE else qrs.TRIGGER_SLOPE_LATE
+        return self.steepness([lead.steepest(self.time) if lead.weight else 0.0 for lead in self.leads]) > needed
+
+    def run(self) -> None:
+        before = 0.0
+        for time in range(self.usable.shape[1]):
+            self.time = time
+            now_usable = self.usable[:, self.time].tolist()
+            if now_usable != [lead.usable for lead in self.leads]:
+                for lead, usable in zip(self.leads, now_usable, strict=True):
+                    lead.usable = usable
+                if self.learned and any(now_usable) and not any(x.usable and x.level for x in self.leads):
+                    self.learned, self.learn_at, self.waiting = False, self.time + qrs.LEARNING, []
+                self.weigh()
+            now = self.fused(self.time)
+            learned, waited = self.learned, self.time - self.peak_at
+            if now > self.fused(self.peak_at):
+                self.peak_at, self.looked = self.time, None
+            elif waited == qrs.EARLY and learned:
+                c = self.measure()
+                if c:
+                    self.look(c)
+                    self.looked = c
+                    if c.logit > judge.SURE and c.size > qrs.SURE_SIZE and self.may_be_told(c):
+                        c.told = True
+                        self.tell("beat", c.at, False)
+            elif waited >= qrs.DOMINANCE:
+                c = self.measure()
+                if c and not learned:
+                    self.waiting.append(c)
+                elif c:
+                    if self.looked:
+                        c.logit, c.trust, c.told = self.looked.logit, self.looked.trust, self.looked.told
+                    else:
+                        self.look(c)
+                    self.settle(c, False)
+                self.peak_at = self.since = self.time
+                self.looked = None
+            if learned:
+                if self.triggers(before, now):
+                    self.trigger_at = self.time
+                    self.tell("trigger", self.time, False)
+                self.search()
+                silent = self.time - self.rule.last
+                overdue = silent > qrs.SEARCH_BACK * self.rule.typical
+                if self.time % qrs.DECAY_EVERY == 0 and silent > qrs.DECAY_AFTER and overdue:
+                    for lead in self.leads:
+                        if lead.usable and lead.level:
+                            lead.level = max(lead.level * (1.0 - qrs.DECAY), qrs.LOWEST)
+                    self.weigh()
+            elif self.time >= self.learn_at and len(self.waiting) >= 3:
+                self.learn()
+            before = now
+
+
+def detect(band: Samples, display: Samples, usable: NDArray[np.bool_]) -> list[tuple[str, int, int, bool]]:
+    """("beat" or "trigger", energy peak, emitted, search-back) of all that the detector tells; signals (leads, n)."""
+    detector = _Detector(band, display, usable)
+    detector.run()
+    return detector.found
 
 
 # -- rhythm

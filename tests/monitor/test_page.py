@@ -110,7 +110,7 @@ class Source:
         self.hub.publish(events, waves, list(self.views.values()), time.time())
 
     def told_at(self, bed: str, k: int) -> list[Event]:
-        """The events that sample `k` fixes: R peaks are triggered, found and named, one after the other."""
+        """The events that sample `k` fixes: R peaks are triggered, found and named in turn, as in a ward."""
         found: list[Event] = []
         for delay, event_type in ((13, Trigger), (61, Qrs), (147, Beat)):
             r = k - delay
