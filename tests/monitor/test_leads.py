@@ -174,7 +174,9 @@ def test_a_trigger_comes_within_100_ms_and_before_its_beat(rate, fs):
         (after,) = [event for event in found if abs(event.sample - trigger.sample) <= 0.150 * fs]
         assert trigger.emitted < after.emitted
         confirmed[after.sample] = trigger
-    assert [event for event in found if event.sample not in confirmed] == [e for e in found if e.search_back]
+    without = [event for event in found if event.sample not in confirmed]
+    assert all(event.search_back or event.sample < 3 * fs for event in without), "found by looking back, or learning"
+    assert not any(event.search_back for event in found if event.sample in confirmed)
     assert all(event.emitted - event.sample - waited <= 0.300 * fs for event in found if not event.search_back)
 
 

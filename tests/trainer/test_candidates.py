@@ -59,8 +59,9 @@ def test_gain_does_not_matter() -> None:
     """But for what is too small to be a candidate at all: it may be one in the larger signal."""
     signal = strip_of().signal.astype(np.float64)
     small, large = (rows[rows["at"] > 10 * FS] for rows in (collect(signal), collect(4.0 * signal)))
-    assert np.isin(small["at"], large["at"]).all()
-    large = large[np.isin(large["at"], small["at"])]
+    distance = np.abs(small["at"][:, np.newaxis] - large["at"])
+    assert distance.min(1).max() <= 2, "leads are weighed by noise, and none has less than a floor"
+    large = large[distance.argmin(1)]
     names = [*judge.LEAD_FEATURES, *judge.LEAD_FEATURES, *judge.CONTEXT_FEATURES]
     chosen = [i for i, name in enumerate(names) if name in ("likeness", "projection", "shape", "steepness", "size")]
     assert np.abs(small["features"][:, chosen] - large["features"][:, chosen]).max() < 0.05
