@@ -170,7 +170,11 @@ def check_weights() -> None:
     Raises:
         ConfigError: they were made for others.
     """
-    if CARD.get("features") != FEATURES:
+    fitting = all(
+        w1.shape == (width, b1.size) and w2.shape == (b1.size, b2.size) and w3.shape == (b2.size, 1) and b3.size == 1
+        for width, (w1, b1, w2, b2, w3, b3) in zip((ONE, MOST), _LOADED.values(), strict=True)
+    )
+    if not fitting or not isinstance(CARD, dict) or CARD.get("features") != FEATURES:
         raise ConfigError(
             "the detector's weights were made for other features", where=str(WEIGHTS_FILE), remedy=_REMEDY
         )

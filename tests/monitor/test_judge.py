@@ -125,3 +125,20 @@ def test_the_network_computes_what_numpy_does(seed: int, name: str) -> None:
     w1, b1, w2, b2, w3, b3 = network
     hidden = np.maximum(np.maximum(features[: len(w1)].astype(np.float64) @ w1 + b1, 0.0) @ w2 + b2, 0.0)
     assert judge._ask(network, features) == pytest.approx((hidden @ w3 + b3)[0], rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("card", [[1], "features", None], ids=["list", "text", "nothing"])
+def test_a_card_that_is_no_object_is_refused(monkeypatch: pytest.MonkeyPatch, card: object) -> None:
+    monkeypatch.setattr(judge, "CARD", card)
+    with pytest.raises(ConfigError, match="made for other features"):
+        judge.check_weights()
+
+
+@pytest.mark.parametrize("name", judge.NETWORKS)
+def test_layers_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """They would be read beyond the features."""
+    w1, *others = judge.weights_of(1 + judge.NETWORKS.index(name))
+    longer = np.concatenate([w1, w1])
+    monkeypatch.setitem(judge._LOADED, name, (longer, *others))
+    with pytest.raises(ConfigError, match="made for other features"):
+        judge.check_weights()
