@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from monitor.exceptions import ConfigError
+
 
 def _names(*numbers: int) -> tuple[str, ...]:
     return tuple(map(str, numbers))
@@ -35,6 +37,19 @@ ALL: Final = tuple(sorted(DS1 + DS2 + PACED))
 
 SAME_PATIENT: Final = ("201", "202")
 """Two records of one patient, the first in DS1 and the second in DS2."""
+
+
+def training_records(chosen: str) -> tuple[str, ...]:
+    """The records named in an option's text, such as ``101,106``; without any, :data:`DS1`.
+
+    Raises:
+        ConfigError: test records are among them.
+    """
+    names = tuple(chosen.split(",")) if chosen else DS1
+    forbidden = sorted(set(names) & set(DS2))
+    if forbidden:
+        raise ConfigError(f"{', '.join(forbidden)} are test records", where="--records", remedy="train on others")
+    return names
 
 
 def splits(names: Iterable[str], *, classes: bool) -> dict[str, tuple[str, ...]]:

@@ -38,23 +38,19 @@ def train(
     import torch
     from rich.console import Console
 
-    from monitor.exceptions import ConfigError
     from monitor.records import find_database
     from trainer.dataset import join
     from trainer.export import export
     from trainer.progress import progress
     from trainer.recipes import RECIPES, find_recipe
-    from trainer.splits import DS1, DS2
+    from trainer.splits import training_records
     from trainer.training import batches_of, cross_validate
     from trainer.training import train as train_net
 
     console = Console(stderr=True)
     torch.set_num_threads(1)  # repeatable to the bit, and no slower for so small a network
     database = find_database(db)
-    names = tuple(records.split(",")) if records else DS1
-    forbidden = sorted(set(names) & set(DS2))
-    if forbidden:
-        raise ConfigError(f"{', '.join(forbidden)} are test records", where="--records", remedy="train on others")
+    names = training_records(records)
     candidates = [find_recipe(recipe)] if recipe else list(RECIPES)
     if epochs is not None:
         candidates = [candidate.with_epochs(epochs) for candidate in candidates]

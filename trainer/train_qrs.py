@@ -40,21 +40,17 @@ def train_qrs(
     import torch
     from rich.console import Console
 
-    from monitor.exceptions import ConfigError
     from monitor.records import find_database, record_names
     from trainer import stress
     from trainer.candidates import load
     from trainer.judge import NAMES, Recipe, batches_of, card_of, cross_validate, fit, save
     from trainer.progress import progress
-    from trainer.splits import DS1, DS2
+    from trainer.splits import training_records
 
     console = Console(stderr=True)
     torch.set_num_threads(1)  # repeatable to the bit, and no slower for so small a network
     folder, nstdb = find_database(db), find_database(noise)
-    names = tuple(records.split(",")) if records else DS1
-    forbidden = sorted(set(names) & set(DS2))
-    if forbidden:
-        raise ConfigError(f"{', '.join(forbidden)} are test records", where="--records", remedy="train on others")
+    names = training_records(records)
     paths = [folder / name for name in names]
     if more:
         others = find_database(more)
