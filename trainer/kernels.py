@@ -14,6 +14,7 @@ from scipy.signal import sosfilt
 from monitor import align, beats, filters, frontend, qrs
 from monitor.ecg import FS, MAX_LEADS
 from monitor.events import Beat
+from monitor.kernel import kernel
 from monitor.records import Record
 from monitor.replay import analyse
 from monitor.ward import BED_STATE
@@ -70,8 +71,21 @@ class WholeRecord:
             sosfilt(filters.DETECTOR_SOS, self._samples[lead])
 
 
+@kernel
+def _detect(states, samples, first, leads, settled, display, band, usable, found):  # type: ignore[no-untyped-def]
+    """What :func:`monitor.frontend.tick` does with a message of each bed, but for all beside filters and detector."""
+    for bed in range(states.size):
+        for lead in range(leads):
+            for i in range(CHUNK):
+                settled[lead, i] = np.float64(samples[bed * CHUNK + i, lead]) - np.float64(first[bed, lead])
+        filters.step(states[bed]["filters"], settled, CHUNK, leads, display, band)
+        qrs.step(states[bed]["qrs"], band, display, usable, leads, CHUNK, found)
+
+
 class BedsOfAWard:
     """:func:`monitor.frontend.tick` with a message of each bed a call, as :class:`monitor.ward.Ward` calls it.
+
+    Beside it, on beds of their own, the filters and the detector alone with the same messages.
 
     Each of :data:`BEDS` beds plays another part of one record; together they play it once.
 
@@ -106,11 +120,26 @@ class BedsOfAWard:
         self._windows = np.empty((most, len(beats.CHANNELS), beats.WIDTH), np.float32)
         self._features = np.empty((most, len(beats.FEATURES)), np.float32)
         self._wave = np.empty((BEDS * wave, MAX_LEADS), np.float32)
+        self._leads = leads
+        self._block = [np.zeros((MAX_LEADS, CHUNK)) for _ in range(3)]
+        self._usable = np.zeros((MAX_LEADS, CHUNK), np.int64)
+        self._usable[:leads] = 1
+        self._detections = np.zeros(2 * (CHUNK // qrs.REFRACTORY) + 80, qrs.DETECTION)
+        self._others = self._beds["front"].copy()
         self._feed(self._messages[:LEAD_IN])
+        self._feed_detector(self._messages[:LEAD_IN])
 
     def play(self) -> None:
         """Take every message; once, for the beds keep what they have heard."""
         self._feed(self._messages[LEAD_IN:])
+
+    def detect(self) -> None:
+        """Take every message with the filters and the detector alone; once, as :meth:`play`."""
+        self._feed_detector(self._messages[LEAD_IN:])
+
+    def _feed_detector(self, messages: NDArray[np.float32]) -> None:
+        for samples in messages:
+            _detect(self._others, samples, self._messages[0, ::CHUNK], self._leads, *self._block, self._usable, self._detections)
 
     def _feed(self, messages: NDArray[np.float32]) -> None:
         for samples in messages:

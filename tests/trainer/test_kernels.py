@@ -87,6 +87,15 @@ def test_the_beds_come_to_the_state_of_beds_in_a_ward(record: Record) -> None:
         assert beds._beds[bed]["front"].tobytes() == ward.state[row]["front"].tobytes(), bed
 
 
+@pytest.mark.parametrize("leads", [1, 2])
+def test_filters_and_detector_alone_come_to_the_same_state(record: Record, leads: int) -> None:
+    beds = BedsOfAWard(record.signal[:, :leads])
+    beds.play()
+    beds.detect()
+    assert beds._others["filters"].tobytes() == beds._beds["front"]["filters"].tobytes()
+    assert beds._others["qrs"].tobytes() == beds._beds["front"]["qrs"].tobytes()
+
+
 def test_r_peaks_are_those_of_the_beats_of_a_ward(record: Record) -> None:
     found = r_peaks(record)
     beats = {event.sample for batch in analyse(record) for event in batch if isinstance(event, Beat)}
