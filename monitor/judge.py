@@ -69,8 +69,10 @@ LEAD_FEATURES: Final = (
     *(f"energy_{AHEAD - _ENERGY_STRIDE * i:+d}" for i in range(ENERGIES)),  # root over the signal level
 )
 
-INTERVALS: Final = 8
-"""The detector's last RR intervals that count."""
+INTERVALS: Final = 32
+"""RR intervals that the detector remembers."""
+RECENT: Final = 8
+"""Those of them that make the typical one."""
 
 PASTS: Final = 3
 """Earlier candidates the judge knows of."""
@@ -122,9 +124,18 @@ LENIENCE: Final = 3.0
 """Added when a beat is overdue and is searched for."""
 SEARCH_BONUS: Final = 3.0
 """Added then where the rule has taken the candidate by its own search-back."""
+RHYTHM_BONUS: Final = 3.0
+"""Added where the rhythm expects a beat, and taken away where it expects none..."""
+RHYTHM_WIDTH: Final = 0.3
+"""... with a Gaussian of that width, in intervals, between the two; the median of all remembered is one interval."""
+RHYTHM_KNOWN: Final = 4
+"""Intervals from which there is a rhythm."""
 CALM_NOISE: Final = (0.20, 0.30)
-CALM_STIR: Final = (0.0, 0.20)
-"""All of these are for calm signals: they fade as fused noise and restlessness both rise from first to second."""
+CALM_STIR: Final = (0.0, 0.2)
+TEACHING_STIR: Final = (0.3, 0.6)
+"""The same range of restlessness for how much a beat teaches the templates."""
+"""The rhythm's bonus is for noisy signals, the others for calm ones: these fade and that one comes as fused noise and
+restlessness both rise from first to second."""
 
 PAST: Final = np.dtype([("at", np.int64), ("size", np.float64), ("likeness", np.float64)], align=True)
 
@@ -181,12 +192,16 @@ def check_weights() -> None:
 
 
 @kernel
-def typical_interval(rhythm):  # type: ignore[no-untyped-def]
-    """Median of the last intervals, samples."""
-    count = min(rhythm["count"], INTERVALS)
+def typical_interval(rhythm, most):  # type: ignore[no-untyped-def]
+    """Median of the last intervals, `most` of them at most, samples."""
+    total = rhythm["count"]
+    count = min(total, most)
     if count == 0:
         return 300.0
-    ordered = np.sort(rhythm["intervals"][:count])
+    ordered = np.empty(count)
+    for i in range(count):
+        ordered[i] = rhythm["intervals"][(total - 1 - i) % INTERVALS]
+    ordered.sort()
     return 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
 
 
@@ -340,7 +355,7 @@ def _describe(state, candidate, threshold, is_t_wave, refractory, by_rule):  # t
             f[12 + i] = min(sqrt(max(energy, 0.0) / INTEGRATION) / level, 4.0)
     f = features[leads * _LEAD : leads * _LEAD + len(CONTEXT_FEATURES)]
     rule = state["rule"]
-    typical = typical_interval(rule)
+    typical = typical_interval(rule, RECENT)
     distance = at - rule["last"]
     f[0] = min(distance / typical, 4.0)
     f[1] = min(distance / FS, 3.0)
@@ -384,7 +399,7 @@ def _ask(weights, features):  # type: ignore[no-untyped-def]
 
 @kernel
 def look(state, candidate, threshold, is_t_wave, refractory, by_rule):  # type: ignore[no-untyped-def]
-    """Judge a candidate: fill in its `logit`, above 0 for a beat, and how far the rule is to be trusted.
+    """Judge a candidate: fill in its `logit`, above 0 for a beat, its `trust` and its `worth`.
 
     Args:
         state: a state of the detector (:data:`monitor.qrs.STATE`) that has seen AHEAD samples after the candidate.
@@ -394,22 +409,30 @@ def look(state, candidate, threshold, is_t_wave, refractory, by_rule):  # type: 
     """
     leads = _describe(state, candidate, threshold, is_t_wave, refractory, by_rule)
     logit = _ask(_TWO, state["features"]) if leads == 2 else _ask(_ONE, state["features"])
-    trust = _trust(state)
+    restless = _restlessness(state)
+    trust = _calm(state, restless, CALM_STIR)
     candidate["trust"] = trust
+    candidate["worth"] = _calm(state, restless, TEACHING_STIR)
     candidate["logit"] = logit + RULE_BONUS * trust if by_rule else logit
 
 
 @kernel
-def _trust(state):  # type: ignore[no-untyped-def]
-    """How far rule and search-back are to be trusted: 1 in a calm signal, 0 in a noisy and restless one."""
+def _restlessness(state):  # type: ignore[no-untyped-def]
+    """That of the leads, by their weights."""
     restless, place = 0.0, 0
     for n in range(MAX_LEADS):
         weight = state["lead"][n]["weight"]
         if weight > 0.0:
             restless += weight * np.float64(state["features"][place * _LEAD + 11])
             place += 1
+    return restless
+
+
+@kernel
+def _calm(state, restless, limits):  # type: ignore[no-untyped-def]
+    """1 in a calm signal, 0 in a noisy and restless one."""
     noisy = (state["noise"] - CALM_NOISE[0]) / (CALM_NOISE[1] - CALM_NOISE[0])
-    stirred = (restless - CALM_STIR[0]) / (CALM_STIR[1] - CALM_STIR[0])
+    stirred = (restless - limits[0]) / (limits[1] - limits[0])
     return 1.0 - min(max(noisy, 0.0), 1.0) * min(max(stirred, 0.0), 1.0)
 
 

@@ -27,7 +27,9 @@ Departures from the paper, each with its reason; `trainer/LOG.md` has what each 
 - A peak counts at most twice the running signal level, and as noise at most that level, so that an artefact cannot
   raise the threshold beyond reach; without beats the level sinks.
 - No limit on irregular rhythm (the paper halves the thresholds then): search-back does that work.
-- A candidate below FLOOR on every lead is not counted at all.
+- A peak below FLOOR, or below FLOOR_SHARE of the signal level, on every lead is no candidate at all.
+- In a noisy and restless signal the templates hardly learn, and a candidate where the rhythm expects a beat is more
+  readily told, one out of time less so.
 
 Source: Pan J, Tompkins WJ, A real-time QRS detection algorithm, IEEE Trans Biomed Eng 32(3):230-236, 1985,
 doi:10.1109/TBME.1985.325532, and the erratum to its search-back rule that is printed with later reprints; Hamilton PS,
@@ -36,7 +38,7 @@ Tompkins WJ, 1986, doi:10.1109/TBME.1986.325695.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import exp, sqrt
 from typing import Final
 
 import numpy as np
@@ -54,6 +56,8 @@ DOMINANCE: Final = round(0.167 * FS)
 
 REFRACTORY: Final = round(0.200 * FS)
 LEARNING: Final = round(1.5 * FS)
+LEARN_FROM: Final = 3
+"""Candidates, or fewer when the first is about to be too old."""
 THRESHOLD: Final = 0.33
 """Of the way from the noise level to the signal level."""
 SEARCH_THRESHOLD: Final = 0.70
@@ -61,16 +65,20 @@ SEARCH_THRESHOLD: Final = 0.70
 SEARCH_BACK: Final = 1.5
 """Median RR intervals without a beat after which it is searched for."""
 SEARCH_FROM: Final = round(0.250 * FS)
+SEARCH_SIZE: Final = 0.2
+"""Of a beat: nothing smaller is told by search-back, for P waves must not fill a pause."""
 T_WAVE: Final = round(0.333 * FS)
 T_WAVE_LATE: Final = round(0.500 * FS)
 T_SLOPE: Final = 0.70
 T_SLOPE_LATE: Final = 0.20
 SIGNAL_RATE: Final = 0.10
 NOISE_RATE: Final = 0.20
-FLOOR: Final = 2.0
-"""Energy root, mV/s."""
-LOWEST: Final = FLOOR / THRESHOLD
-"""A signal level sinks no deeper: the threshold is at FLOOR then, and some twenty beats bring it back."""
+FLOOR: Final = 0.8
+"""Energy root, mV/s; noise of 10 uV in the detector's band has as much."""
+FLOOR_SHARE: Final = 0.07
+"""Of a lead's signal level; a candidate exceeds this and FLOOR, on one lead."""
+LOWEST: Final = 6.0
+"""Energy root, mV/s. A signal level sinks no deeper; some twenty beats bring it back."""
 DECAY: Final = 0.06
 """How much of its level a lead loses every DECAY_EVERY samples once nothing was found for DECAY_AFTER."""
 DECAY_EVERY: Final = round(0.1 * FS)
@@ -106,6 +114,9 @@ _TEMPLATE_RATE_UNLIKE: Final = 0.03
 _ALIKE: Final = 0.6
 _BEND_RATE: Final = 0.10
 _STIR_RATE: Final = 0.02
+_TAUGHT: Final = 9
+"""Beats after which a lead's templates learn by what a beat is worth, but never less than..."""
+_LEAST_WORTH: Final = 0.05
 _NEVER: Final = -(1 << 40)
 
 LAG: Final = 25
@@ -151,6 +162,7 @@ CANDIDATE: Final = np.dtype(
         ("slope", np.float64, (MAX_LEADS,)),  # steepest before it, mV/s
         ("logit", np.float64),  # the judge's, with what its agreement with the rule is worth
         ("trust", np.float64),  # how far rule and search-back are to be trusted, 0 to 1
+        ("worth", np.float64),  # how much the templates may learn from it, 0 to 1
         ("told", np.int64),
     ],
     align=True,
@@ -181,6 +193,7 @@ STATE: Final = np.dtype(
         ("peak_told", np.int64),
         ("peak_logit", np.float64),
         ("peak_trust", np.float64),
+        ("peak_worth", np.float64),
         ("running", CANDIDATE),  # the peak as a candidate, while it is looked at
         ("learned", np.int64),
         ("learn_at", np.int64),
@@ -203,7 +216,7 @@ def start(state):  # type: ignore[no-untyped-def]
     """Make a zeroed STATE record ready for its first sample."""
     state["rule"]["last"] = _NEVER
     state["told"]["last"] = _NEVER
-    state["rule"]["overdue"] = SEARCH_BACK * judge.typical_interval(state["rule"])
+    state["rule"]["overdue"] = SEARCH_BACK * judge.typical_interval(state["rule"], judge.RECENT)
     state["told"]["overdue"] = state["rule"]["overdue"]
     state["trigger_at"] = _NEVER
     state["learn_at"] = LEARNING
@@ -303,7 +316,7 @@ def _note_beat(rhythm, at):  # type: ignore[no-untyped-def]
     if rhythm["last"] != _NEVER:
         rhythm["intervals"][rhythm["count"] % INTERVALS] = at - rhythm["last"]
         rhythm["count"] += 1
-        rhythm["overdue"] = SEARCH_BACK * judge.typical_interval(rhythm)
+        rhythm["overdue"] = SEARCH_BACK * judge.typical_interval(rhythm, judge.RECENT)
     rhythm["last"] = at
 
 
@@ -323,17 +336,19 @@ def _accept(state, candidate, rate):  # type: ignore[no-untyped-def]
             lead["level"] = max(value, LOWEST)
         lead["slope"] = candidate["slope"][n]
         likeness, shift, _ = judge.compare(state, n, at)
+        worth = 1.0 if lead["seen"] < _TAUGHT else max(candidate["worth"], _LEAST_WORTH)
         weight = _TEMPLATE_RATE if likeness > _ALIKE else _TEMPLATE_RATE_UNLIKE
         if lead["seen"] == 0:
             weight, shift = 1.0, 0
         elif likeness > _ALIKE:
             weight = max(weight, 1.0 / (lead["seen"] + 1))
-        rate_of_change = 1.0 if lead["seen"] == 0 else _BEND_RATE
-        lead["bend"] += rate_of_change * (judge.bend(state, n, at) - lead["bend"])
-        lead["stir"] += max(_STIR_RATE, 1.0 / (lead["seen"] + 1)) * (judge.stir(state, n, at) - lead["stir"])
+        bend_rate = 1.0 if lead["seen"] == 0 else _BEND_RATE
+        stir_rate = max(_STIR_RATE, 1.0 / (lead["seen"] + 1))
+        lead["bend"] += worth * bend_rate * (judge.bend(state, n, at) - lead["bend"])
+        lead["stir"] += worth * stir_rate * (judge.stir(state, n, at) - lead["stir"])
         lead["seen"] += 1
-        judge.blend(state, n, at + shift, weight)
-        judge.blend_shape(state, n, at + shift, weight)
+        judge.blend(state, n, at + shift, worth * weight)
+        judge.blend_shape(state, n, at + shift, worth * weight)
     _weigh(state)
 
 
@@ -391,6 +406,7 @@ def _copy(source, target):  # type: ignore[no-untyped-def]
     target["size"] = source["size"]
     target["logit"] = source["logit"]
     target["trust"] = source["trust"]
+    target["worth"] = source["worth"]
     target["told"] = source["told"]
     for n in range(MAX_LEADS):
         target["value"][n] = source["value"][n]
@@ -427,6 +443,19 @@ def _may_be_told(state, at, logit):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _expected(state, candidate):  # type: ignore[no-untyped-def]
+    """What the rhythm adds to a candidate's logit: in a calm signal nothing, in noise up to RHYTHM_BONUS either way."""
+    told = state["told"]
+    if candidate["trust"] >= 1.0 or told["count"] < judge.RHYTHM_KNOWN:
+        return 0.0
+    intervals = (candidate["at"] - told["last"]) / judge.typical_interval(told, judge.INTERVALS)
+    if intervals >= SEARCH_BACK:
+        return 0.0
+    away = (intervals - 1.0) / judge.RHYTHM_WIDTH
+    return judge.RHYTHM_BONUS * (1.0 - candidate["trust"]) * (2.0 * exp(-away * away) - 1.0)
+
+
+@kernel
 def _is_sure(candidate):  # type: ignore[no-untyped-def]
     """Whether a candidate need not wait: a P wave may look like a beat until the QRS dwarfs it."""
     return candidate["logit"] > judge.SURE and candidate["size"] > SURE_SIZE
@@ -451,13 +480,14 @@ def _measure(state, candidate):  # type: ignore[no-untyped-def]
     candidate["size"] = sqrt(max(state["peak"], 0.0))
     candidate["logit"] = state["peak_logit"]
     candidate["trust"] = state["peak_trust"]
+    candidate["worth"] = state["peak_worth"]
     candidate["told"] = state["peak_told"]
     above = False
     for n in range(MAX_LEADS):
         lead = state["lead"][n]
         usable = lead["usable"] == 1
         candidate["value"][n] = sqrt(max(lead["at_peak"], 0.0) / INTEGRATION) if usable else 0.0
-        above = above or candidate["value"][n] > FLOOR
+        above = above or candidate["value"][n] > max(FLOOR, FLOOR_SHARE * lead["level"])
     if at <= state["from"] or not above:
         return False
     for n in range(MAX_LEADS):
@@ -480,7 +510,8 @@ def _look(state, candidate):  # type: ignore[no-untyped-def]
 def _settle(state, candidate, search_back, out, found):  # type: ignore[no-untyped-def]
     """Decide on a candidate that the judge has seen: tell it, and let the rule learn from it."""
     judge.recall(state, candidate)
-    if candidate["told"] == 0 and _may_be_told(state, candidate["at"], candidate["logit"]):
+    logit = candidate["logit"] + _expected(state, candidate)
+    if candidate["told"] == 0 and _may_be_told(state, candidate["at"], logit):
         candidate["told"] = 1
         found = _tell(state, BEAT, candidate["at"], search_back, out, found)
     if candidate["at"] - state["rule"]["last"] < REFRACTORY:
@@ -494,6 +525,18 @@ def _settle(state, candidate, search_back, out, found):  # type: ignore[no-untyp
     _remember(state, candidate)
     _forget_old(state)
     return found
+
+
+@kernel
+def _may_learn(state):  # type: ignore[no-untyped-def]
+    """Whether there are candidates enough, or the oldest would be too old before there are; and a lead they tell of."""
+    known = False
+    for n in range(MAX_LEADS):
+        known = known or state["lead"][n]["usable"] == 1
+    count = state["candidates"]
+    if not known:
+        return False
+    return count >= LEARN_FROM or (count > 0 and state["candidate"][0]["at"] <= state["time"] - LEARNING_AGE + 1)
 
 
 @kernel
@@ -562,6 +605,7 @@ def _search_to_tell(state, out, found):  # type: ignore[no-untyped-def]
         if (
             candidate["told"] == 0
             and logit > most
+            and candidate["size"] > SEARCH_SIZE
             and candidate["at"] - state["told"]["last"] >= SEARCH_FROM
             and candidate["at"] > state["time"] - CANDIDATE_AGE
         ):
@@ -672,6 +716,7 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
                 state["peak_seen"] = 1
                 state["peak_logit"] = candidate["logit"]
                 state["peak_trust"] = candidate["trust"]
+                state["peak_worth"] = candidate["worth"]
                 if _is_sure(candidate) and _may_be_told(state, candidate["at"], candidate["logit"]):
                     state["peak_told"] = 1
                     found = _tell(state, BEAT, candidate["at"], 0, out, found)
@@ -701,7 +746,7 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
                     if lead["usable"] == 1 and lead["level"] > 0.0:
                         lead["level"] = max(lead["level"] * (1.0 - DECAY), LOWEST)
                 _weigh(state)
-        elif time >= state["learn_at"] and state["candidates"] >= 3:
+        elif time >= state["learn_at"] and _may_learn(state):
             found = _learn(state, out, found)
         state["fused"] = fused
         state["time"] = time + 1

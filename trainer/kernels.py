@@ -139,7 +139,15 @@ class BedsOfAWard:
 
     def _feed_detector(self, messages: NDArray[np.float32]) -> None:
         for samples in messages:
-            _detect(self._others, samples, self._messages[0, ::CHUNK], self._leads, *self._block, self._usable, self._detections)
+            _detect(
+                self._others,
+                samples,
+                self._messages[0, ::CHUNK],
+                self._leads,
+                *self._block,
+                self._usable,
+                self._detections,
+            )
 
     def _feed(self, messages: NDArray[np.float32]) -> None:
         for samples in messages:

@@ -110,6 +110,7 @@ class _Candidate:
     slopes: list[float]
     logit: float = 0.0
     trust: float = 0.0
+    worth: float = 0.0
     told: bool = False
 
 
@@ -184,7 +185,7 @@ class _Pace:
 
     @property
     def typical(self) -> float:
-        return float(median(self.intervals)) if self.intervals else 300.0
+        return float(median(self.intervals[-judge.RECENT :])) if self.intervals else 300.0
 
 
 def _log_ratio(a: float, b: float) -> float:
@@ -250,7 +251,8 @@ class _Detector:
         values = [
             math.sqrt(max(lead.energy[at], 0.0) / judge.INTEGRATION) if lead.usable else 0.0 for lead in self.leads
         ]
-        if at <= self.since or max(values) <= qrs.FLOOR:
+        floors = [max(qrs.FLOOR, qrs.FLOOR_SHARE * lead.level) for lead in self.leads]
+        if at <= self.since or all(value <= floor for value, floor in zip(values, floors, strict=True)):
             return None
         slopes = [lead.steepest(at) if value else 0.0 for lead, value in zip(self.leads, values, strict=True)]
         return _Candidate(at, math.sqrt(max(self.fused(at), 0.0)), values, slopes)
@@ -293,9 +295,12 @@ class _Detector:
         w1, b1, w2, b2, w3, b3 = judge.weights_of(len(used))
         hidden = np.maximum(np.maximum(features @ w1 + b1, 0.0) @ w2 + b2, 0.0)
         restless = sum(lead.weight * features[i * width + 11] for i, lead in enumerate(used))
-        (n0, n1), (r0, r1) = judge.CALM_NOISE, judge.CALM_STIR
+        n0, n1 = judge.CALM_NOISE
         noisy = min(max((self.noise - n0) / (n1 - n0), 0.0), 1.0)
-        c.trust = 1.0 - noisy * min(max((restless - r0) / (r1 - r0), 0.0), 1.0)
+        c.trust, c.worth = (
+            1.0 - noisy * min(max((restless - r0) / (r1 - r0), 0.0), 1.0)
+            for r0, r1 in (judge.CALM_STIR, judge.TEACHING_STIR)
+        )
         c.logit = float((hidden @ w3)[0] + b3[0]) + (judge.RULE_BONUS * c.trust if self.by_rule(c) else 0.0)
         self.likeness = max(features[i * width + 3] for i in range(len(used)))
 
@@ -313,8 +318,16 @@ class _Detector:
                     peak = first + int(window.argmax())
         self.found.append((what, peak, self.time, back))
 
-    def may_be_told(self, c: _Candidate) -> bool:
-        return not c.told and c.logit > 0.0 and c.at - self.told.last >= qrs.REFRACTORY
+    def may_be_told(self, c: _Candidate, bonus: float = 0.0) -> bool:
+        return not c.told and c.logit + bonus > 0.0 and c.at - self.told.last >= qrs.REFRACTORY
+
+    def expected(self, c: _Candidate) -> float:
+        """What the rhythm of the beats told adds in noise: most one median interval after the last of them."""
+        if len(self.told.beats) <= judge.RHYTHM_KNOWN:
+            return 0.0
+        intervals = (c.at - self.told.last) / median(self.told.intervals)
+        bump = 2.0 * math.exp(-(((intervals - 1.0) / judge.RHYTHM_WIDTH) ** 2)) - 1.0
+        return judge.RHYTHM_BONUS * (1.0 - c.trust) * bump if intervals < qrs.SEARCH_BACK else 0.0
 
     def accept(self, c: _Candidate, rate: float) -> None:
         self.rule.beats.append(c.at)
@@ -328,10 +341,11 @@ class _Detector:
             lead.slope = c.slopes[n]
             likeness, shift, _ = lead.fit(c.at)
             alike = likeness > 0.6
-            weight = 1.0 if not lead.seen else max(0.1, 1 / (lead.seen + 1)) if alike else 0.03
+            worth = 1.0 if lead.seen < 9 else max(c.worth, 0.05)
+            weight = worth * (1.0 if not lead.seen else max(0.1, 1 / (lead.seen + 1)) if alike else 0.03)
             shift = shift if lead.seen else 0
-            lead.bend += (0.1 if lead.seen else 1.0) * (lead.sharpest(c.at) - lead.bend)
-            lead.stir += max(0.02, 1 / (lead.seen + 1)) * (lead.restless(c.at) - lead.stir)
+            lead.bend += worth * (0.1 if lead.seen else 1.0) * (lead.sharpest(c.at) - lead.bend)
+            lead.stir += worth * max(0.02, 1 / (lead.seen + 1)) * (lead.restless(c.at) - lead.stir)
             lead.template += weight * (lead.around(lead.band, c.at + shift, -50, 2, judge.TEMPLATE) - lead.template)
             lead.shape += weight * (lead.cut(c.at + shift)[0] - lead.shape)
             lead.seen += 1
@@ -347,7 +361,7 @@ class _Detector:
     def settle(self, c: _Candidate, back: bool) -> None:
         if c.size > 0.15:
             self.past.append((c.at, c.size, float(np.float32(self.likeness))))
-        if self.may_be_told(c):
+        if self.may_be_told(c, self.expected(c)):
             c.told = True
             self.tell("beat", c.at, back)
         if c.at - self.rule.last < qrs.REFRACTORY:
@@ -395,7 +409,12 @@ class _Detector:
         if self.time - self.told.last > qrs.SEARCH_BACK * self.told.typical:
             liked = {id(c): c.logit + judge.LENIENCE * c.trust for c in young}
             possible = [
-                c for c in young if not c.told and liked[id(c)] > 0.0 and c.at - self.told.last >= qrs.SEARCH_FROM
+                c
+                for c in young
+                if not c.told
+                and liked[id(c)] > 0.0
+                and c.size > qrs.SEARCH_SIZE
+                and c.at - self.told.last >= qrs.SEARCH_FROM
             ]
             if possible:
                 best = max(possible, key=lambda c: liked[id(c)])
@@ -444,7 +463,8 @@ class _Detector:
                     self.waiting.append(c)
                 elif c:
                     if self.looked:
-                        c.logit, c.trust, c.told = self.looked.logit, self.looked.trust, self.looked.told
+                        c.logit, c.told = self.looked.logit, self.looked.told
+                        c.trust, c.worth = self.looked.trust, self.looked.worth
                     else:
                         self.look(c)
                     self.settle(c, False)
@@ -462,8 +482,10 @@ class _Detector:
                         if lead.usable and lead.level:
                             lead.level = max(lead.level * (1.0 - qrs.DECAY), qrs.LOWEST)
                     self.weigh()
-            elif self.time >= self.learn_at and len(self.waiting) >= 3:
-                self.learn()
+            elif self.time >= self.learn_at and self.waiting and any(now_usable):
+                last_chance = self.time >= self.waiting[0].at + qrs.LEARNING_AGE - 1
+                if len(self.waiting) >= qrs.LEARN_FROM or last_chance:
+                    self.learn()
             before = now
 
 

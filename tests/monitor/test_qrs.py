@@ -151,11 +151,17 @@ def test_the_beats_of_the_learning_time_are_told_once_it_is_over():
     assert qrs.LEARNING <= early[0][0] <= qrs.LEARNING + qrs.EARLY
 
 
-def test_learning_announces_no_beat_whose_signal_is_gone():
-    """Three lone beats, eight seconds apart: only the ring of display signal can place R, and it holds six."""
+def test_a_lone_beat_is_learnt_from_before_its_signal_is_gone():
+    """The ring of display signal, which alone can place R, holds six seconds: learning waits for no third beat."""
     beats = [(1.0, "N"), (9.0, "N"), *steady(80, 17.0, 24.0)]
-    signal = render(beats, 24.0, heart=Heart(p_mv=0.0, t_mv=0.0)).signal
-    assert r_peaks_of(signal)[0] == 17 * FS
+    strip = render(beats, 24.0, heart=Heart(p_mv=0.0, t_mv=0.0))
+    assert mismatches(r_peaks_of(strip.signal), strip.r_peaks) == ([], [])
+
+
+@pytest.mark.parametrize("rate", [20, 30, 40])
+def test_a_slow_rhythm_loses_no_first_beat(rate):
+    strip = render(steady(rate, 0.5, 30.0), 31.0, heart=Heart(p_mv=0.0, t_mv=0.0))
+    assert mismatches(r_peaks_of(strip.signal), strip.r_peaks) == ([], [])
 
 
 def test_a_small_beat_is_found():
