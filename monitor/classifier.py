@@ -247,3 +247,25 @@ class Classifier:
                 f[:here] = torch.from_numpy(features[first : first + here])
                 result[first : first + here] = self._module(w, f)[:here].numpy()
         return result
+
+
+def check_rows(classifier: Classifier) -> None:
+    """See that the golden beats are named the same, to the bit, alone, in another order, and among strangers.
+
+    Raises:
+        ModelError: they are not.
+    """
+    windows, features = (decode_array(classifier.card["golden"][name]) for name in ("windows", "features"))
+    together = classifier.classify(windows, features)
+    turned = classifier.classify(windows[::-1].copy(), features[::-1].copy())[::-1]
+    alone = [classifier.classify(windows[i : i + 1], features[i : i + 1])[0] for i in range(len(windows))]
+    strange_w, strange_f = windows.copy(), features.copy()
+    strange_w[1::2], strange_f[1::2] = 1e3, -1e3
+    among = classifier.classify(strange_w, strange_f)[::2]
+    same = (together == turned).all() and (together[::2] == among).all()
+    if not same or any((one != row).any() for one, row in zip(alone, together, strict=True)):
+        raise ModelError(
+            "a beat's name depends on its neighbours",
+            where=str(classifier.path),
+            remedy="use the pinned version of torch, or another network",
+        )

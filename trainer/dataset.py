@@ -30,7 +30,7 @@ from monitor.beats import WIDTH, channels_of, features_of
 from monitor.ecg import AAMI_CLASSES, MAX_LEADS
 from monitor.exceptions import ConfigError, RecordError
 from monitor.records import find_database, lead_columns, record_names
-from trainer.files import whole_folder, write_json
+from trainer.files import whole_folder
 from trainer.labelled import ROW, Labelled, Noise, labelled_beats
 from trainer.parallel import each
 from trainer.provenance import fingerprint, versions
@@ -386,7 +386,8 @@ def build(
                 file = f"{name}-{leads}.npy"
                 parts = [beside / f"part-{number}-{name}" for number in mine]
                 digests[file] = _join(beside / file, parts, dtype, (rows, *shape))
-        write_json(beside / MANIFEST, _manifest(found, digests, test=test, without=without, seed=seed))
+        manifest = _manifest(found, digests, test=test, without=without, seed=seed)
+        (beside / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return DataSet(folder)
 
 

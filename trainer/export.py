@@ -11,12 +11,13 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from monitor.classifier import CARD_FILE, TOLERANCE, Classifier, digest_of, encode_array, front_end
+from monitor.classifier import CARD_FILE, TOLERANCE, Classifier, check_rows, digest_of, encode_array, front_end
 from monitor.exceptions import ModelError
 from trainer.files import whole_file, write_json
 from trainer.golden import golden_inputs
 from trainer.model import BeatNet, Named
 from trainer.provenance import fingerprint, versions
+from trainer.stacked import for_the_monitor
 
 BATCH: Final = 16
 """Beats a call when the monitor runs the network."""
@@ -52,7 +53,8 @@ def export(nets: Named, folder: Path, name: str, facts: Mapping[str, Any]) -> tu
 
     Raises:
         ConfigError: it cannot be written.
-        ModelError: the networks were made for another front end, or TorchScript computes something else than they do.
+        ModelError: the networks were made for another front end, TorchScript computes something else than they do, or
+            a beat's name would depend on its neighbours.
     """
     first = nets.nets[0]
     assert isinstance(first, BeatNet)
@@ -61,7 +63,7 @@ def export(nets: Named, folder: Path, name: str, facts: Mapping[str, Any]) -> tu
         raise ModelError("made for another front end: features differ", where=name, remedy="train it again")
     inputs = golden_inputs(leads, BATCH)
     windows, features = (torch.from_numpy(part) for part in inputs)
-    module = torch.jit.freeze(torch.jit.script(nets.eval()))
+    module = torch.jit.freeze(torch.jit.script(for_the_monitor(nets.eval())))
     with torch.inference_mode():
         expected = nets(windows, features).numpy()
         for _ in range(3):  # TorchScript optimises during the first calls
@@ -89,6 +91,6 @@ def export(nets: Named, folder: Path, name: str, facts: Mapping[str, Any]) -> tu
     with whole_file(path) as beside:
         beside.write_bytes(buffer.getvalue())
         digest = digest_of(beside)
-        Classifier(beside, digest)
+        check_rows(Classifier(beside, digest))
     write_json(path.with_suffix(".json"), {**card, "sha256": digest})
     return path, digest
