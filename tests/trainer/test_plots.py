@@ -33,7 +33,8 @@ def outcome(found: np.ndarray, seconds: int = SECONDS, record: str = "made") -> 
     reference = np.arange(1, seconds, dtype=np.int64) * 100
     return Outcome(
         record, FS, seconds * 100, reference, ["N"] * reference.size, found, ["N"] * found.size, found + 30,
-        found + 40, np.zeros(found.size, np.bool_), found, found + 20,
+        found + 40, found + 35, ["N"] * found.size, np.full((found.size, 5), np.nan, np.float32),
+        np.zeros(found.size, np.bool_), found, found + 20,
     )  # fmt: skip
 
 
