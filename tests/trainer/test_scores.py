@@ -12,10 +12,11 @@ import pytest
 from rich.console import Console
 
 from monitor.ecg import AAMI_CLASSES
+from trainer.beat_tables import beat_tables
 from trainer.confusion import Score
 from trainer.outcome import Outcome
 from trainer.scores import Distribution, score_beats, score_qrs, score_record, to_json
-from trainer.tables import Table, beat_tables, qrs_tables
+from trainer.tables import Table, qrs_tables
 
 FS = 360.0
 
