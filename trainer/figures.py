@@ -25,7 +25,7 @@ _BLUE, _GRID, _INK = "#0b57c2", "#dddddd", "#1a1a1a"
 _STYLES: Final = ("-", "--", ":")
 _DPI: Final = 100
 _SCARCE: Final = 10
-"""Beats below which a point of a reliability diagram is drawn small."""
+"""Beats below which a point of a reliability diagram is not drawn."""
 
 
 def png_of(figure: Figure) -> bytes:
@@ -97,11 +97,10 @@ def draw_reliability(split: SplitScore, title: str) -> Figure:
 
 
 def _reliability(axes: Axes, bins: Sequence[Bin], name: str, colour: str) -> None:
-    """Points of few beats are small: they say little."""
-    shown = [b for b in bins if b.beats]
+    """Those of few beats are left out: they say nothing."""
+    shown = [b for b in bins if b.beats >= _SCARCE]
     x, y = [b.confidence for b in shown], [b.right for b in shown]
-    axes.plot(x, y, color=colour, linewidth=1.2, label=name)
-    axes.scatter(x, y, s=[28.0 if b.beats >= _SCARCE else 6.0 for b in shown], color=colour)
+    axes.plot(x, y, "o-", color=colour, linewidth=1.2, markersize=5, label=name)
 
 
 def draw_curves(split: SplitScore, title: str) -> Figure:
@@ -157,10 +156,14 @@ def draw_delays(records: Sequence[RecordScore], title: str) -> Figure:
     """What share of the beats had a name after so long; those found by looking back apart."""
     figure = _figure(7.5, 4.2, title)
     axes = figure.subplots()
-    for stage, colour in (("first", COLOURS["N"]), ("final", _BLUE)):
-        for ending, line in (("", "-"), (", search-back", "--")):
-            name = f"R to {stage} label{ending}"
-            _cumulative(axes, np.sort(np.concatenate([r.milliseconds[name] for r in records])), name, colour, line)
+    for ending, line in (("", "-"), (", search-back", "--")):
+        first, final = (
+            np.sort(np.concatenate([r.milliseconds[f"R to {stage} label{ending}"] for r in records]))
+            for stage in ("first", "final")
+        )
+        if not np.array_equal(first, final):
+            _cumulative(axes, first, f"R to first label{ending}", COLOURS["N"], line)
+        _cumulative(axes, final, f"R to final label{ending}", _BLUE, line)
     axes.set_xlabel("from the R peak, ms")
     axes.set_ylabel("beats named by then, %")
     axes.set_ylim(0, 101)

@@ -120,7 +120,7 @@ def test_a_page_shows_what_was_missed_and_what_is_extra(tmp_path: Path, monkeypa
 
 def test_a_page_of_missed_beats_alone_has_no_mark_of_an_extra_one(tmp_path: Path) -> None:
     wrong = outcome(np.delete(EVERY, 20))
-    marks = plots._Marks.of(wrong)
+    marks = plots.Marks.of(wrong)
     assert [i for i, colour in enumerate(marks.reference_colours) if colour == plots.MISSED] == [20]
     assert plots.EXTRA not in marks.found_colours
     assert len(draw_errors(record(leads=("MLII",)), wrong, tmp_path)) == 1
@@ -129,7 +129,7 @@ def test_a_page_of_missed_beats_alone_has_no_mark_of_an_extra_one(tmp_path: Path
 def test_beats_left_out_of_the_score_are_marked_as_such() -> None:
     base = outcome(EVERY)
     base.reference_symbols[10], base.reference_symbols[14] = "[", "]"
-    marks = plots._Marks.of(base)
+    marks = plots.Marks.of(base)
     assert marks.reference_colours[10:13] == [plots.LEFT_OUT] * 3  # the brackets themselves are no beats
     assert marks.found_colours[9:16] == [plots.FOUND, *[plots.LEFT_OUT] * 5, plots.FOUND]
 

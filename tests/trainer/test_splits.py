@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from trainer.splits import ALL, DS1, DS2, PACED, splits
 
 
@@ -35,3 +37,9 @@ def test_splits_name_equal_sets_once() -> None:
 
 def test_splits_of_another_database() -> None:
     assert splits(["sel100x", "sele0104"], classes=True) == {"all": ("sel100x", "sele0104")}
+
+
+@pytest.mark.parametrize(("title", "records"), [("DS1", DS1), ("DS2", DS2)])
+def test_a_whole_set_is_called_by_its_name(title: str, records: tuple[str, ...]) -> None:
+    assert list(splits(records, classes=True)) == [title, f"{title} without {'201' if title == 'DS1' else '202'}"]
+    assert next(iter(splits(records[1:], classes=True))) == "all"
