@@ -68,6 +68,17 @@ FEATURES: Final = (
     "experience",  # beats seen, 1 from 32 on
 )
 
+
+def channels_of(leads: int) -> tuple[str, ...]:
+    """Window channels of a model for so many leads, lead after lead: the second lead adds none yet."""
+    return CHANNELS
+
+
+def features_of(leads: int) -> tuple[str, ...]:
+    """Features of a model for so many leads; those of one lead come first. The second lead adds none yet."""
+    return FEATURES
+
+
 RULE_N, RULE_S, RULE_V = 0, 1, 2
 RULE_CLASSES: Final = ("N", "S", "V")
 

@@ -20,8 +20,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.beats import AFTER, BEFORE, CHANNELS, FEATURES, STRIDE, WIDTH
-from monitor.ecg import AAMI_CLASSES, FS
+from monitor.beats import AFTER, BEFORE, STRIDE, WIDTH, channels_of, features_of
+from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
 from monitor.exceptions import ModelError
 
 MODELS: Final = Path(__file__).with_name("models")
@@ -32,17 +32,24 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 
 CARD_FILE: Final = "card.json"
 
-FRONT_END: Final[dict[str, Any]] = {
-    "fs": FS,
-    "before": BEFORE,
-    "after": AFTER,
-    "stride": STRIDE,
-    "width": WIDTH,
-    "channels": list(CHANNELS),
-    "features": list(FEATURES),
-    "classes": list(AAMI_CLASSES),
-}
-"""What a card must say about its inputs and outputs, word by word."""
+
+def front_end(leads: int) -> dict[str, Any]:
+    """What the card of a model for so many leads must say about its inputs and outputs, word by word."""
+    return {
+        "fs": FS,
+        "before": BEFORE,
+        "after": AFTER,
+        "stride": STRIDE,
+        "width": WIDTH,
+        "leads": leads,
+        "channels": list(channels_of(leads)),
+        "features": list(features_of(leads)),
+        "classes": list(AAMI_CLASSES),
+    }
+
+
+FRONT_END: Final = front_end(1)
+"""What a card for one lead must say."""
 
 
 class Names(Protocol):
@@ -52,8 +59,8 @@ class Names(Protocol):
         """Name beats.
 
         Args:
-            windows: (n, len(CHANNELS), WIDTH) float32.
-            features: (n, len(FEATURES)) float32.
+            windows: (n, channels, WIDTH) float32; a model reads the first ones, those of its own leads.
+            features: (n, features) float32; the same.
 
         Returns:
             (n, len(AAMI_CLASSES)) float32 probabilities.
@@ -71,11 +78,17 @@ def digest_of(path: Path) -> str:
 
 def default_model() -> tuple[Path, str]:
     """The model that comes with wardbeat: its path and its pinned SHA-256."""
+    listed = _pins()
+    name = listed["default"]
+    return MODELS / f"{name}.pt", str(listed["sha256"][name])
+
+
+def _pins() -> dict[str, Any]:
     try:
-        pins = tomllib.loads(PINS.read_text())
-        name = pins["default"]
-        return MODELS / f"{name}.pt", str(pins["sha256"][name])
-    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+        listed = tomllib.loads(PINS.read_text())
+        str(listed["sha256"][listed["default"]])
+        return listed
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ModelError(
             f"the list of pinned models is damaged ({error})",
             where=str(PINS),
@@ -107,6 +120,32 @@ def decode_array(entry: dict[str, Any]) -> NDArray[np.float32]:
     return np.frombuffer(base64.b64decode(entry["float32"]), "<f4").reshape(entry["shape"]).astype(np.float32)
 
 
+def check_card(card: dict[str, Any], where: str) -> int:
+    """See that a card describes this front end; return for how many leads.
+
+    Raises:
+        ModelError: it describes another one.
+    """
+    leads: int = card["leads"] if card.get("leads") in range(1, MAX_LEADS + 1) else 1
+    for key, value in front_end(leads).items():
+        if card.get(key) != value:
+            raise ModelError(
+                f"made for another front end: {key} differs",
+                where=where,
+                remedy="train a model with this version of wardbeat",
+            )
+    return leads
+
+
+def pins() -> dict[str, str]:
+    """The models that come with wardbeat: name -> SHA-256.
+
+    Raises:
+        ModelError: their list is damaged.
+    """
+    return {str(name): str(digest).lower() for name, digest in _pins()["sha256"].items()}
+
+
 class Classifier:
     """A verified TorchScript model.
 
@@ -114,6 +153,8 @@ class Classifier:
         path: where it came from.
         sha256: its pinned digest.
         card: what it says of itself: window, rate, features, classes, training records, scores.
+        leads: how many leads it names beats from.
+        worst: how far the golden vectors' probabilities differ from the card's.
     """
 
     def __init__(self, path: Path | None = None, sha256: str | None = None) -> None:
@@ -163,14 +204,9 @@ class Classifier:
             raise ModelError(
                 f"not a wardbeat model ({str(error)[:100]})", where=str(self.path), remedy="train it again"
             ) from None
-        for key, value in FRONT_END.items():
-            if self.card.get(key) != value:
-                raise ModelError(
-                    f"made for another front end: {key} differs",
-                    where=str(self.path),
-                    remedy="train a model with this version of wardbeat",
-                )
+        self.leads = check_card(self.card, str(self.path))
         self._torch = torch
+        self._channels, self._features = len(channels_of(self.leads)), len(features_of(self.leads))
         self._module = module.eval()
 
     def _verify(self) -> None:
@@ -187,6 +223,7 @@ class Classifier:
             raise ModelError(
                 f"golden vectors cannot be computed ({str(error)[:100]})", where=str(self.path), remedy="train it again"
             ) from None
+        self.worst = worst
         if not worst <= TOLERANCE:
             raise ModelError(
                 f"golden vectors differ by {worst:.2g}, allowed is {TOLERANCE:g}",
@@ -200,6 +237,7 @@ class Classifier:
         count = len(windows)
         result = np.empty((count, len(AAMI_CLASSES)), np.float32)
         batch = self._batch
+        windows, features = windows[:, : self._channels], features[:, : self._features]
         with torch.inference_mode():
             for first in range(0, count, batch):
                 here = min(batch, count - first)
@@ -209,3 +247,25 @@ class Classifier:
                 f[:here] = torch.from_numpy(features[first : first + here])
                 result[first : first + here] = self._module(w, f)[:here].numpy()
         return result
+
+
+def check_rows(classifier: Classifier) -> None:
+    """See that the golden beats are named the same, to the bit, alone, in another order, and among strangers.
+
+    Raises:
+        ModelError: they are not.
+    """
+    windows, features = (decode_array(classifier.card["golden"][name]) for name in ("windows", "features"))
+    together = classifier.classify(windows, features)
+    turned = classifier.classify(windows[::-1].copy(), features[::-1].copy())[::-1]
+    alone = [classifier.classify(windows[i : i + 1], features[i : i + 1])[0] for i in range(len(windows))]
+    strange_w, strange_f = windows.copy(), features.copy()
+    strange_w[1::2], strange_f[1::2] = 1e3, -1e3
+    among = classifier.classify(strange_w, strange_f)[::2]
+    same = (together == turned).all() and (together[::2] == among).all()
+    if not same or any((one != row).any() for one, row in zip(alone, together, strict=True)):
+        raise ModelError(
+            "a beat's name depends on its neighbours",
+            where=str(classifier.path),
+            remedy="use the pinned version of torch, or another network",
+        )

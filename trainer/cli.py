@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from trainer.bench import kernel
+from trainer.dataset_cli import app as dataset
 from trainer.evaluate import evaluate
+from trainer.experiments_cli import app as experiments
 from trainer.train import train
 from trainer.train_qrs import train_qrs
 
-__all__ = ["evaluate", "kernel", "train", "train_qrs"]
+__all__ = ["dataset", "evaluate", "experiments", "kernel", "train", "train_qrs"]

@@ -1,4 +1,4 @@
-"""From a trained network to the file that the monitor runs: TorchScript, with the card inside."""
+"""From trained networks to the file that the monitor runs: TorchScript, with the card inside."""
 
 from __future__ import annotations
 
@@ -10,68 +10,87 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from monitor.beats import CHANNELS, FEATURES, WIDTH
-from monitor.classifier import CARD_FILE, FRONT_END, Classifier, digest_of, encode_array
-from trainer.model import BeatNet, Exported
+from monitor.classifier import CARD_FILE, TOLERANCE, Classifier, check_rows, digest_of, encode_array, front_end
+from monitor.exceptions import ModelError
+from trainer.files import whole_file, write_json
+from trainer.golden import golden_inputs
+from trainer.model import BeatNet, Named
+from trainer.provenance import fingerprint, versions
+from trainer.stacked import for_the_monitor
 
 BATCH: Final = 16
 """Beats a call when the monitor runs the network."""
 
-ATTRIBUTION: Final = (
-    "Weights trained on the MIT-BIH Arrhythmia Database (PhysioNet, ODC-By 1.0): Moody GB, Mark RG, IEEE Eng Med Biol "
-    "20(3):45-50 (2001); Goldberger AL et al., Circulation 101(23):e215 (2000)."
-)
+ATTRIBUTIONS: Final = {
+    "mitdb": "the MIT-BIH Arrhythmia Database (Moody GB, Mark RG, IEEE Eng Med Biol 20(3):45-50, 2001)",
+    "qtdb": "the QT Database (Laguna P, Mark RG, Goldberger AL, Moody GB, Computers in Cardiology 24:673-676, 1997)",
+    "nstdb": "the MIT-BIH Noise Stress Test Database (Moody GB, Muldrow WE, Mark RG, Computers in Cardiology "
+    "11:381-384, 1984)",
+}
+"""By a database's name, what its licence asks to be said."""
 
 
-def golden_inputs(seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Made-up beats to check a model with: (BATCH, channels, WIDTH) windows and (BATCH, features)."""
-    rng = np.random.default_rng(seed)
-    t = np.linspace(-1, 1, WIDTH)
-    width = rng.uniform(0.02, 0.2, (BATCH, len(CHANNELS), 1))
-    windows = rng.normal(0, 1, (BATCH, len(CHANNELS), 1)) * np.exp(-((t / width) ** 2))
-    windows += 0.05 * rng.normal(size=windows.shape)
-    return windows.astype(np.float32), rng.normal(0, 0.5, (BATCH, len(FEATURES))).astype(np.float32)
+def attribution(databases: Mapping[str, Any] | set[str]) -> str:
+    """What a card says of the data that weights were made with."""
+    named = [ATTRIBUTIONS.get(name, name) for name in sorted(databases)]
+    source = "PhysioNet, ODC-By 1.0: Goldberger AL et al., Circulation 101(23):e215, 2000"
+    return f"Weights trained on {' and '.join(named)}; {source}."
 
 
-def export(net: BeatNet, folder: Path, name: str, facts: Mapping[str, Any]) -> tuple[Path, str]:
+def export(nets: Named, folder: Path, name: str, facts: Mapping[str, Any]) -> tuple[Path, str]:
     """Write ``<name>.pt`` and a readable copy of its card, ``<name>.json``.
 
     Args:
-        net: a trained network in evaluation mode.
+        nets: trained networks of one number of leads, in evaluation mode.
         folder: where to; made if need be.
         name: of the model.
-        facts: what else the card says: training records, recipe, validation scores.
+        facts: what else the card says: training records, attribution, recipe, validation scores.
 
     Returns:
-        The model's path and its SHA-256. The file has been loaded and verified as the monitor does.
+        The model's path and its SHA-256. The file has been loaded and verified as the monitor does before it took
+        its place.
+
+    Raises:
+        ConfigError: it cannot be written.
+        ModelError: the networks were made for another front end, TorchScript computes something else than they do, or
+            a beat's name would depend on its neighbours.
     """
-    windows, features = golden_inputs()
-    module = torch.jit.freeze(torch.jit.script(Exported(net).eval()))
+    first = nets.nets[0]
+    assert isinstance(first, BeatNet)
+    leads = first.architecture.leads
+    if len(first.feature_mean) != len(front_end(leads)["features"]):
+        raise ModelError("made for another front end: features differ", where=name, remedy="train it again")
+    inputs = golden_inputs(leads, BATCH)
+    windows, features = (torch.from_numpy(part) for part in inputs)
+    module = torch.jit.freeze(torch.jit.script(for_the_monitor(nets.eval())))
     with torch.inference_mode():
+        expected = nets(windows, features).numpy()
         for _ in range(3):  # TorchScript optimises during the first calls
-            probabilities = module(torch.from_numpy(windows), torch.from_numpy(features)).numpy()
-    golden = {
-        "windows": encode_array(windows),
-        "features": encode_array(features),
-        "probabilities": encode_array(probabilities),
-    }
+            probabilities = module(windows, features).numpy()
+    worst = float(np.abs(probabilities - expected).max())
+    if not worst <= TOLERANCE:
+        raise ModelError(f"TorchScript differs by {worst:.2g}", where=name, remedy="use the pinned version of torch")
     card = {
         "name": name,
         "batch": BATCH,
-        **FRONT_END,
-        "leads": 1,
-        "look_ahead_s": FRONT_END["after"] / FRONT_END["fs"],
-        "attribution": ATTRIBUTION,
+        **front_end(leads),
+        "look_ahead_s": front_end(leads)["after"] / front_end(leads)["fs"],
+        "front_end": fingerprint(),
+        "versions": versions(),
         **facts,
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    golden = {
+        "windows": encode_array(inputs[0]),
+        "features": encode_array(inputs[1]),
+        "probabilities": encode_array(probabilities),
+    }
     buffer = io.BytesIO()
     torch.jit.save(module, buffer, _extra_files={CARD_FILE: json.dumps({**card, "golden": golden})})
     path = folder / f"{name}.pt"
-    path.write_bytes(buffer.getvalue())
-    digest = digest_of(path)
-    Classifier(path, digest)
-    path.with_suffix(".json").write_text(json.dumps({**card, "sha256": digest}, indent=2) + "\n")
+    with whole_file(path) as beside:
+        beside.write_bytes(buffer.getvalue())
+        digest = digest_of(beside)
+        check_rows(Classifier(beside, digest))
+    write_json(path.with_suffix(".json"), {**card, "sha256": digest})
     return path, digest

@@ -18,7 +18,7 @@ from torch import nn
 from monitor import judge
 from monitor.exceptions import ConfigError
 from trainer.candidates import KINDS, Candidates
-from trainer.training import folds
+from trainer.splits import folds
 
 NAMES: Final = dict(zip((1, 2), judge.NETWORKS, strict=True))
 """Number of leads -> name of the network in the weights file."""

@@ -1,10 +1,11 @@
-"""The network: a small 1-D CNN over the beat window, joined by the RR and shape features.
+"""The networks: a family of small 1-D CNNs over the beat window, joined by the RR and shape features.
 
-    window -> 3 x [Conv1D, BatchNorm, ReLU, MaxPool] -> Dropout, dense ┐
-    features -> standardise -------------------------------------------┴-> 2 x [dense, ReLU, Dropout], dense -> softmax
+    window of each lead -> k x [Conv1D, BatchNorm, ReLU, MaxPool], BiLSTM or not, Dropout, dense ┐
+    features -> standardise ---------------------------------------------------------------------┴-> dense -> softmax
 
 The window passes through a narrow embedding on purpose: a few hundred convolution outputs beside a couple of dozen
-features taught the network the training patients (see trainer/LOG.md).
+features taught the network the training patients (see trainer/LOG.md). Without channels there is no window at all: the
+features alone are named. Several networks are one: their probabilities are averaged.
 """
 
 # Annotations are evaluated here: TorchScript reads them.
@@ -14,42 +15,74 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from monitor.beats import CHANNELS, FEATURES, WIDTH
+from monitor.beats import CHANNELS, WIDTH, channels_of, features_of
 from monitor.ecg import AAMI_CLASSES
+from monitor.exceptions import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Sizes of the network.
+    """Sizes of a network.
 
     Attributes:
-        channels: window channels that the convolutions see, by name.
-        widths: output channels of the three convolutions.
+        leads: how many leads it names beats from.
+        channels: window channels of each lead that the convolutions see, by name; none: features alone.
+        widths: output channels of the convolutions.
         kernels: their lengths, points.
-        embedding: numbers that the window is reduced to.
-        hidden: units of each dense layer.
+        lstm: units each way of an LSTM over what the convolutions give; 0: none, a dense layer takes it all.
+        embedding: numbers that the window of a lead is reduced to.
+        shared: whether the windows of all leads pass through the same convolutions.
+        hidden: units of the dense layers.
+        hidden_features: features that the network never sees, by name.
         dropout: share of units dropped after each dense layer while training.
+        window_dropout: the same before the embedding.
         blindness: share of beats whose window is hidden while training, so that the features stand alone too.
+        feature_dropout: share of the features hidden while training, each by itself.
+        lead_dropout: share of beats whose second lead is hidden while training.
     """
 
+    leads: int = 1
     channels: tuple[str, ...] = ("difference",)
-    widths: tuple[int, int, int] = (16, 16, 16)
-    kernels: tuple[int, int, int] = (7, 5, 5)
+    widths: tuple[int, ...] = (16, 16, 16)
+    kernels: tuple[int, ...] = (7, 5, 5)
+    lstm: int = 0
     embedding: int = 8
-    hidden: int = 32
+    shared: bool = True
+    hidden: tuple[int, ...] = (32, 32)
+    hidden_features: tuple[str, ...] = ()
     dropout: float = 0.2
+    window_dropout: float = 0.5
     blindness: float = 0.3
+    feature_dropout: float = 0.0
+    lead_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """See that it can be built.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        if self.leads not in (1, 2):
+            raise ConfigError(f"{self.leads} leads", where="architecture.leads", remedy="1 or 2")
+        for name, given, known in (
+            ("channels", self.channels, CHANNELS),
+            ("hidden_features", self.hidden_features, features_of(self.leads)),
+        ):
+            unknown = [word for word in given if word not in known]
+            if unknown:
+                remedy = f"there are {', '.join(known)}"
+                raise ConfigError(f"no {', '.join(unknown)}", where=f"architecture.{name}", remedy=remedy)
+        if self.channels and (len(self.widths) != len(self.kernels) or WIDTH >> len(self.widths) < 1):
+            remedy = "as many as widths, at most six"
+            raise ConfigError(f"{len(self.kernels)} kernels", where="architecture.kernels", remedy=remedy)
+        for name in ("dropout", "window_dropout", "blindness", "feature_dropout", "lead_dropout"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                remedy = "0 or more, and below 1"
+                raise ConfigError(f"{getattr(self, name)}", where=f"architecture.{name}", remedy=remedy)
 
 
-class BeatNet(nn.Module):
-    """Windows and features in, class logits out.
-
-    Attributes:
-        feature_mean, feature_scale: buffers that standardise the features; set from the training beats.
-    """
-
-    feature_mean: Tensor
-    feature_scale: Tensor
+class Encoder(nn.Module):
+    """The window of one lead as a few numbers."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -58,47 +91,122 @@ class BeatNet(nn.Module):
         for out, length in zip(architecture.widths, architecture.kernels, strict=True):
             layers += [nn.Conv1d(channels, out, length, padding=length // 2, bias=False)]
             layers += [nn.BatchNorm1d(out), nn.ReLU(), nn.MaxPool1d(2)]
-            channels, width = out, width // 2
-        layers += [nn.Flatten(), nn.Dropout(0.5), nn.Linear(channels * width, architecture.embedding), nn.ReLU()]
+            channels, width = out, (width + 2 * (length // 2) - length + 1) // 2
         self.convolutions = nn.Sequential(*layers)
+        self.recurrent = bool(architecture.lstm)
+        self.lstm = nn.LSTM(channels, max(architecture.lstm, 1), batch_first=True, bidirectional=True)
+        inputs = 2 * architecture.lstm if self.recurrent else channels * width
+        if not self.recurrent:
+            self.lstm.requires_grad_(False)
+        self.embedding = nn.Sequential(
+            nn.Dropout(architecture.window_dropout), nn.Linear(inputs, architecture.embedding), nn.ReLU()
+        )
+
+    def forward(self, window: Tensor) -> Tensor:
+        """(n, channels, width) to (n, embedding)."""
+        found: Tensor = self.convolutions(window)
+        if self.recurrent:
+            _, (last, _) = self.lstm(found.transpose(1, 2))
+            found = last.transpose(0, 1)
+        numbers: Tensor = self.embedding(found.flatten(1))
+        return numbers
+
+
+class BeatNet(nn.Module):
+    """Windows and features in, class logits out.
+
+    Attributes:
+        feature_mean, feature_scale: buffers that standardise the features; set from the training beats. A feature that
+            the network never sees has the scale infinity.
+    """
+
+    feature_mean: Tensor
+    feature_scale: Tensor
+    picked: list[int]
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        names = features_of(architecture.leads)
+        self.views = len(channels_of(architecture.leads)) // len(CHANNELS)
+        self.per_view = len(CHANNELS)
+        self.picked = [CHANNELS.index(name) for name in architecture.channels]
+        self.first_lead = len(features_of(1))
+        count = 0 if not architecture.channels else 1 if architecture.shared else self.views
+        self.shared = architecture.shared
+        self.encoders = nn.ModuleList(Encoder(architecture) for _ in range(count))
         dense: list[nn.Module] = []
-        width = architecture.embedding + len(FEATURES)
-        for _ in range(2):
-            dense += [nn.Linear(width, architecture.hidden), nn.ReLU(), nn.Dropout(architecture.dropout)]
-            width = architecture.hidden
+        width = (self.views * architecture.embedding if count else 0) + len(names)
+        for hidden in architecture.hidden:
+            dense += [nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(architecture.dropout)]
+            width = hidden
         self.dense = nn.Sequential(*dense, nn.Linear(width, len(AAMI_CLASSES)))
-        self.first = CHANNELS.index(architecture.channels[0])
-        self.last = CHANNELS.index(architecture.channels[-1]) + 1
         self.blindness = architecture.blindness
-        self.register_buffer("feature_mean", torch.zeros(len(FEATURES)))
-        self.register_buffer("feature_scale", torch.ones(len(FEATURES)))
+        self.feature_dropout = architecture.feature_dropout
+        self.lead_dropout = architecture.lead_dropout
+        self.register_buffer("feature_mean", torch.zeros(len(names)))
+        self.register_buffer("feature_scale", torch.ones(len(names)))
+
+    def standardise(self, features: Tensor) -> None:
+        """Set mean and scale from (n, features) training beats."""
+        names = features_of(self.architecture.leads)
+        self.feature_mean.copy_(features.mean(0))
+        self.feature_scale.copy_(features.std(0).clamp_min(1e-3))
+        for name in self.architecture.hidden_features:
+            self.feature_scale[names.index(name)] = torch.inf
 
     def forward(self, windows: Tensor, features: Tensor) -> Tensor:
         """Logits.
 
         Args:
-            windows: (n, len(CHANNELS), width).
+            windows: (n, channels, width); those of the first lead come first.
             features: (n, features).
 
         Returns:
             (n, classes).
         """
-        shape = self.convolutions(windows[:, self.first : self.last])
-        if self.training:
-            seen = torch.rand(shape.shape[0], 1, device=shape.device) >= self.blindness
-            shape = shape * seen / (1.0 - self.blindness)
+        n = windows.shape[0]
         context = torch.clamp((features - self.feature_mean) / self.feature_scale, -5.0, 5.0)
-        logits: Tensor = self.dense(torch.cat([shape, context], 1))
+        second = torch.ones(n, 1, device=windows.device)
+        if self.training:
+            second = (torch.rand(n, 1, device=windows.device) >= self.lead_dropout).float()
+            seen = torch.rand(context.shape, device=windows.device) >= self.feature_dropout
+            context = context * seen / (1.0 - self.feature_dropout)
+            context = torch.cat([context[:, : self.first_lead], context[:, self.first_lead :] * second], 1)
+        parts = [context]
+        if len(self.encoders) > 0:
+            by_lead = windows.reshape(n, self.views, self.per_view, windows.shape[2])[:, :, self.picked]
+            shape = self.encode(by_lead)
+            if self.training:
+                seen = torch.rand(n, 1, device=windows.device) >= self.blindness
+                shape = shape * seen.unsqueeze(1) / (1.0 - self.blindness)
+                shape = torch.cat([shape[:, :1], shape[:, 1:] * second.unsqueeze(1)], 1)
+            parts.append(shape.flatten(1))
+        logits: Tensor = self.dense(torch.cat(parts, 1))
         return logits
 
+    def encode(self, by_lead: Tensor) -> Tensor:
+        """(n, leads, channels, width) to (n, leads, embedding)."""
+        found: list[Tensor] = []
+        for number, encoder in enumerate(self.encoders):
+            if self.shared:
+                found.append(encoder(by_lead.flatten(0, 1)).unflatten(0, (by_lead.shape[0], self.views)))
+            else:
+                found.append(encoder(by_lead[:, number]).unsqueeze(1))
+        return torch.cat(found, 1)
 
-class Exported(nn.Module):
-    """The network as the monitor runs it: probabilities instead of logits."""
 
-    def __init__(self, net: BeatNet) -> None:
+class Named(nn.Module):
+    """One network or several as the monitor runs them: probabilities, averaged over the networks."""
+
+    def __init__(self, nets: list[BeatNet]) -> None:
         super().__init__()
-        self.net = net
+        self.nets = nn.ModuleList(nets)
 
     def forward(self, windows: Tensor, features: Tensor) -> Tensor:
         """(n, classes) probabilities; the arguments are those of :class:`BeatNet`."""
-        return torch.softmax(self.net(windows, features), 1)
+        # One after the other: a mean over a stack adds in an order that depends on where a beat stands in the batch.
+        total = torch.zeros(1, device=windows.device)
+        for net in self.nets:
+            total = total + torch.softmax(net(windows, features), 1)
+        return total / len(self.nets)

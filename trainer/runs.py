@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from trainer.conditions import AS_RECORDED, Condition
 from trainer.outcome import Outcome, outcome_of
+from trainer.parallel import each
 
 if TYPE_CHECKING:
     from monitor.classifier import Classifier
@@ -135,31 +133,4 @@ def run(jobs: Sequence[Job], processes: int) -> list[Outcome]:
         def done(job: Job) -> None:
             progress.update(task, advance=1, description=job.path.name)
 
-        if processes == 1 or len(jobs) == 1:
-            return [_analyse_here(job, done) for job in jobs]
-        return _analyse_apart(jobs, min(processes, len(jobs)), done)
-
-
-def _analyse_here(job: Job, done: Callable[[Job], None]) -> Outcome:
-    outcome = analyse_record(job)
-    done(job)
-    return outcome
-
-
-def _analyse_apart(jobs: Sequence[Job], processes: int, done: Callable[[Job], None]) -> list[Outcome]:
-    # Spawned, not forked: torch and numba hold threads and locks that a fork would copy half-way.
-    # Ctrl-C reaches every process of a terminal: this one alone answers it.
-    pool = ProcessPoolExecutor(
-        processes,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    )
-    try:
-        futures = {pool.submit(analyse_record, job): number for number, job in enumerate(jobs)}
-        for future in as_completed(futures):
-            future.result()  # the first failure ends it all
-            done(jobs[futures[future]])
-        return [future.result() for future in futures]
-    finally:
-        pool.shutdown(cancel_futures=True)
+        return each(analyse_record, jobs, processes, done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from monitor.exceptions import ConfigError
@@ -39,6 +39,10 @@ SAME_PATIENT: Final = ("201", "202")
 """Two records of one patient, the first in DS1 and the second in DS2."""
 
 
+FOLDS: Final = 5
+"""Parts of a leave-records-out cross-validation."""
+
+
 def training_records(chosen: str) -> tuple[str, ...]:
     """The records named in an option's text, such as ``101,106``; without any, :data:`DS1`.
 
@@ -46,10 +50,37 @@ def training_records(chosen: str) -> tuple[str, ...]:
         ConfigError: test records are among them.
     """
     names = tuple(chosen.split(",")) if chosen else DS1
+    refuse_test_records(names, "--records")
+    return names
+
+
+def refuse_test_records(names: Iterable[str], where: str) -> None:
+    """Every way to training leads through here.
+
+    Raises:
+        ConfigError: test records are among those names.
+    """
     forbidden = sorted(set(names) & set(DS2))
     if forbidden:
-        raise ConfigError(f"{', '.join(forbidden)} are test records", where="--records", remedy="train on others")
-    return names
+        raise ConfigError(f"{', '.join(forbidden)} are test records", where=where, remedy="train on others")
+
+
+def patient_of(record: str) -> str:
+    """One name for the records of one patient: that of the first.
+
+    >>> patient_of("202"), patient_of("100")
+    ('201', '100')
+    """
+    return SAME_PATIENT[0] if record in SAME_PATIENT else record
+
+
+def folds(records: Sequence[str], count: int = FOLDS, together: Sequence[str] = ()) -> list[list[str]]:
+    """Split records, or patients, into `count` folds by turns; those in `together` stay in one fold."""
+    groups: list[list[str]] = [[] for _ in range(count)]
+    for i, name in enumerate(sorted(set(records) - set(together))):
+        groups[i % count].append(name)
+    groups[0].extend(sorted(set(records) & set(together)))
+    return groups
 
 
 def splits(names: Iterable[str], *, classes: bool) -> dict[str, tuple[str, ...]]:

@@ -24,6 +24,8 @@ _COMMANDS: Final = {
         "Play records through the monitor; write events and annotations.",
     ),
     "simulate": ("simulators.cli:app", "Play records and synthetic patients as bedside devices over MQTT."),
+    "dataset": ("trainer.cli:dataset", "Build or show a data set of labelled beats."),
+    "experiments": ("trainer.cli:experiments", "Compare ways to train, leave-records-out."),
     "train": ("trainer.cli:train", "Train a beat classifier from annotated records."),
     "train-qrs": ("trainer.cli:train_qrs", "Train the detector's judge of candidates from annotated records."),
     "evaluate": ("trainer.cli:evaluate", "Score the detector and the classifier as ANSI/AAMI EC57 does."),

@@ -6,12 +6,15 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from monitor.cli.terminal import page, progress_console
 from monitor.exceptions import ModelError
+
+if TYPE_CHECKING:
+    from monitor.classifier import Classifier
 
 _LARGEST_CARD: Final = 16 * 1024 * 1024
 """Bytes; a longer card is not read."""
@@ -28,7 +31,12 @@ ModelFile = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A mode
 
 
 @app.command()
-def show(file: ModelFile = None) -> None:
+def show(
+    file: ModelFile = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the card as JSON, without the golden vectors.")
+    ] = False,
+) -> None:
     """Show a model's card: what it learnt from, takes and gives, and its scores.
 
     The card is read as data; nothing of the file is run, trusted or not.
@@ -42,6 +50,11 @@ def show(file: ModelFile = None) -> None:
     pinned_path, pin = default_model() if file is None else (file, None)
     digest = digest_of(pinned_path)
     card = read_card(pinned_path)
+    if as_json:
+        own = {key: value for key, value in card.items() if key != "golden"}
+        pinned = {} if pin is None else {"pinned": digest == pin.lower()}
+        typer.echo(json.dumps({"file": str(pinned_path), "sha256": digest, **pinned, "card": own}, indent=1))
+        return
     table = Table(box=box.SIMPLE_HEAD, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -57,20 +70,60 @@ def show(file: ModelFile = None) -> None:
 @app.command()
 def verify(
     file: ModelFile = None,
-    sha256: Annotated[str | None, typer.Option(metavar="HEX", help="The digest that FILE must have.")] = None,
+    sha256: Annotated[
+        str | None, typer.Option(metavar="HEX", help="The digest that FILE must have; one that ships is known.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
-    """Load a model as the monitor does: digest, contract and golden vectors hold."""
+    """Load a model as the monitor does: digest, contract and golden vectors hold.
 
-    if (file is None) != (sha256 is None):
-        what = "its SHA-256 is not given" if sha256 is None else "a SHA-256 without a file"
-        raise ModelError(
-            what, where=str(file or "--sha256"), remedy="give both: wardbeat model verify FILE --sha256 HEX"
-        )
+    Then see that a beat's name depends on that beat alone, to the bit, and how long a beat takes.
+    """
+
+    if file is None and sha256 is not None:
+        raise ModelError("a SHA-256 without a file", where="--sha256", remedy="give both: wardbeat model verify FILE")
     with progress_console().status("loading the model"):
-        from monitor.classifier import Classifier
+        from monitor.classifier import Classifier, check_rows, digest_of, pins
 
+        if file is not None and sha256 is None:
+            sha256 = digest_of(file)
+            if sha256 not in pins().values():
+                remedy = "give it: wardbeat model verify FILE --sha256 HEX"
+                raise ModelError("its SHA-256 is not given", where=str(file), remedy=remedy)
         classifier = Classifier(file, sha256)
+        check_rows(classifier)
+        microseconds = time_a_beat(classifier)
+    if as_json:
+        found = {
+            "file": str(classifier.path),
+            "sha256": classifier.sha256,
+            "leads": classifier.leads,
+            "golden": classifier.worst,
+            "us_per_beat": round(microseconds, 1),
+            "bytes": classifier.path.stat().st_size,
+        }
+        typer.echo(json.dumps(found))
+        return
     typer.echo(f"OK {classifier.sha256} {classifier.path}")
+    leads = "one lead" if classifier.leads == 1 else "two leads"
+    typer.echo(f"{leads}; golden vectors differ by {classifier.worst:.1e}; rows are independent to the bit")
+    typer.echo(f"{microseconds:.0f} us a beat in full batches; {classifier.path.stat().st_size} bytes")
+
+
+def time_a_beat(classifier: Classifier, rounds: int = 30) -> float:
+    """Microseconds a beat in full batches: the median of several rounds."""
+    import statistics
+    import time
+
+    from monitor.classifier import decode_array
+
+    windows, features = (decode_array(classifier.card["golden"][name]) for name in ("windows", "features"))
+    times = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        classifier.classify(windows, features)
+        times.append(time.perf_counter() - begin)
+    return 1e6 * statistics.median(times) / len(windows)
 
 
 def read_card(path: Path) -> dict[str, Any]:

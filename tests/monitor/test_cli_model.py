@@ -31,6 +31,13 @@ class Even(nn.Module):
         return torch.full((windows.shape[0], 5), 0.2) + 0.0 * features[:, :1]
 
 
+class Gossip(nn.Module):
+    """What a beat is called depends on the other beats of the batch."""
+
+    def forward(self, windows: Tensor, features: Tensor) -> Tensor:
+        return torch.full((windows.shape[0], 5), 0.2) + 1e-6 * features.sum()
+
+
 def card_of(**changed: Any) -> dict[str, Any]:
     return {
         "name": "even",
@@ -115,8 +122,34 @@ def test_show_the_model_that_ships(shipped: tuple[Path, str]) -> None:
 
 def test_verify(model: tuple[Path, str], shipped: tuple[Path, str]) -> None:
     file, digest = model
-    assert run("verify", file, "--sha256", digest.upper()) == f"OK {digest} {file}\n"
-    assert run("verify") == f"OK {digest} {file}\n"
+    for arguments in ((), (file,), (file, "--sha256", digest.upper())):
+        first, second, third = run("verify", *arguments).splitlines()
+        assert first == f"OK {digest} {file}"
+        assert second == "one lead; golden vectors differ by 0.0e+00; rows are independent to the bit"
+        assert third.endswith(f" us a beat in full batches; {file.stat().st_size} bytes")
+
+
+def test_verify_as_json(model: tuple[Path, str]) -> None:
+    file, digest = model
+    found = json.loads(run("verify", file, "--sha256", digest, "--json"))
+    assert found.pop("us_per_beat") > 0
+    size = file.stat().st_size
+    assert found == {"file": str(file), "sha256": digest, "leads": 1, "golden": 0.0, "bytes": size}
+
+
+def test_verify_refuses_a_network_whose_rows_hear_each_other(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.script(Gossip().eval()), buffer, _extra_files={CARD_FILE: json.dumps(card_of())})
+    file = tmp_path / "gossip.pt"
+    file.write_bytes(buffer.getvalue())
+    assert failure("verify", file, "--sha256", digest_of(file)).what == "a beat's name depends on its neighbours"
+
+
+def test_show_as_json(model: tuple[Path, str]) -> None:
+    file, digest = model
+    found = json.loads(run("show", file, "--json"))
+    assert (found["file"], found["sha256"]) == (str(file), digest)
+    assert found["card"] == {key: value for key, value in card_of().items() if key != "golden"}
 
 
 def test_verify_refuses_another_digest(model: tuple[Path, str]) -> None:

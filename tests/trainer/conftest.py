@@ -9,6 +9,7 @@ import pytest
 import wfdb
 
 from simulators.synthetic import render
+from trainer.dataset import DataSet, build, plan
 
 SECONDS = 60.0
 
@@ -31,3 +32,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wfdb.wrsamp(name, 360, ["mV", "mV"], ["MLII", "V1"], signal, fmt=["16", "16"], write_dir=str(folder))
         wfdb.wrann(name, "atr", strip.r_peaks, np.array(strip.symbols), fs=360, write_dir=str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def data(database: Path, tmp_path_factory: pytest.TempPathFactory) -> DataSet:
+    """A data set of those records: first lead, second lead, both."""
+    folder = tmp_path_factory.mktemp("data") / "set"
+    return build(plan([database]), folder, without=("F", "Q"))

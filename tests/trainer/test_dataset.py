@@ -1,103 +1,220 @@
-"""Labelled beats come out of the monitor's own front end."""
+"""The data set: written once and whole, the same whoever makes it, and refused where it does not fit."""
 
 from __future__ import annotations
 
+import errno
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import wfdb
+import pytest
 
-from monitor.beats import CHANNELS, FEATURES, WIDTH
-from monitor.ecg import AAMI_CLASSES
-from monitor.events import Beat
-from monitor.records import read_record
-from monitor.replay import analyse
-from trainer.dataset import join, load, segment
+import trainer.dataset
+from monitor.beats import WIDTH, channels_of, features_of
+from monitor.exceptions import ConfigError, RecordError
+from monitor.records import find_database
+from trainer.dataset import MANIFEST, DataSet, Source, build, plan
+from trainer.labelled import labelled_beats
+from trainer.splits import DS1, DS2
 
-
-def test_beats_get_the_labels_of_their_annotations(database: Path) -> None:
-    beats = segment(database / "106")
-    annotation = wfdb.rdann(str(database / "106"), "atr")
-    truth = dict(zip(annotation.sample.tolist(), annotation.symbol, strict=True))
-    assert len(beats) >= len(truth) - 3
-    assert set(beats.records) == {"106"}
-    for sample, label in zip(beats.samples.tolist(), beats.labels.tolist(), strict=True):
-        nearest = min(truth, key=lambda at: abs(at - sample))
-        assert abs(nearest - sample) <= 0.150 * 360
-        assert AAMI_CLASSES[label] == truth[nearest]
+NO_F_Q = ("F", "Q")
 
 
-def test_a_beat_that_no_annotation_confirms_is_left_out(database: Path, tmp_path: Path) -> None:
-    for suffix in ("dat", "hea"):
-        (tmp_path / f"106.{suffix}").write_bytes((database / f"106.{suffix}").read_bytes())
-    annotation = wfdb.rdann(str(database / "106"), "atr")
-    kept = np.arange(len(annotation.sample)) % 2 == 0
-    wfdb.wrann(
-        "106", "atr", annotation.sample[kept], np.array(annotation.symbol)[kept], fs=360, write_dir=str(tmp_path)
-    )
-    everything, half = segment(database / "106"), segment(tmp_path / "106")
-    assert len(half) == sum(int(sample) in set(half.samples.tolist()) for sample in everything.samples)
-    assert len(half) <= int(kept.sum())
+def files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-def test_what_is_stored_is_what_the_ward_computes_live_to_the_bit(database: Path) -> None:
-    class Live:
-        """A classifier that sees one beat at a time, as a live ward with short messages would show them."""
-
-        def __init__(self) -> None:
-            self.windows: list[np.ndarray] = []
-            self.features: list[np.ndarray] = []
-
-        def classify(self, windows: np.ndarray, features: np.ndarray) -> np.ndarray:
-            self.windows += list(windows.copy())
-            self.features += list(features.copy())
-            return np.tile(np.eye(5, dtype=np.float32)[0], (len(windows), 1))
-
-    live = Live()
-    record = read_record(database / "119", [0])
-    from monitor.messages import Chunk
-    from monitor.ward import Ward
-
-    ward = Ward(live)
-    events = []
-    for seq, first in enumerate(range(0, len(record.signal), 17)):
-        events += ward.feed(
-            [Chunk("119", 1, seq, first, record.fs, record.signal[first : first + 17])], (), first / 360
-        )
-    at = {event.sample: i for i, event in enumerate(e for e in events if isinstance(e, Beat))}
-    stored = segment(database / "119")
-    assert len(stored) > 50
-    for i, sample in enumerate(stored.samples.tolist()):
-        assert stored.windows[i].tobytes() == live.windows[at[sample]].tobytes()
-        assert stored.features[i].tobytes() == live.features[at[sample]].tobytes()
+def copy_of(data: DataSet, folder: Path) -> Path:
+    shutil.copytree(data.folder, folder / "copy")
+    return folder / "copy"
 
 
-def test_shapes_and_finite_values(database: Path) -> None:
-    told: list[None] = []
-    beats = load(database, ["101", "119"], progress=lambda: told.append(None))
-    assert len(told) == 2
-    assert beats.windows.shape == (len(beats), len(CHANNELS), WIDTH)
-    assert beats.features.shape == (len(beats), len(FEATURES))
-    assert np.isfinite(beats.windows).all()
-    assert np.isfinite(beats.features).all()
-    assert sum(beats.counts().values()) == len(beats)
+def test_it_holds_the_labelled_beats_of_every_source(data: DataSet, database: Path) -> None:
+    for leads, sets in ((1, {"first": [0], "second": [1]}), (2, {"both": [0, 1]})):
+        beats = data.beats(leads)
+        assert beats.windows.shape == (len(beats), len(channels_of(leads)), WIDTH)
+        assert beats.features.shape == (len(beats), len(features_of(leads)))
+        assert isinstance(beats.windows, np.memmap)
+        assert set(beats.lead_sets) == set(sets)
+        for lead_set, columns in sets.items():
+            mine = (beats.lead_sets == lead_set) & (beats.records == "106")
+            expected = labelled_beats(database / "106", columns)
+            assert beats.windows[mine].tobytes() == expected.windows.tobytes()
+            assert beats.features[mine].tobytes() == expected.features.tobytes()
+            assert beats.labels[mine].tolist() == expected.rows["label"].tolist()
+            assert beats.samples[mine].tolist() == expected.rows["sample"].tolist()
+    assert beats.final.all()
 
 
-def test_the_second_lead_is_another_view_of_the_same_beats(database: Path) -> None:
-    first, second = segment(database / "101", 0), segment(database / "101", 1)
-    assert abs(len(first) - len(second)) <= 3
-    assert first.windows[20].tobytes() != second.windows[20].tobytes()
+def test_the_manifest_says_what_is_in_it(data: DataSet) -> None:
+    manifest = data.manifest
+    assert manifest["purpose"] == "training"
+    assert manifest["versions"]["numpy"] == np.__version__
+    assert [s["leads"] for s in manifest["sources"] if s["record"] == "101"] == [["MLII"], ["V1"], ["MLII", "V1"]]
+    assert manifest["labels"]["2"] == data.beats(2).counts()
+    assert sum(s["rows"] for s in manifest["sources"] if len(s["leads"]) == 1) == len(data.beats(1))
+    data.check()
 
 
-def test_take_and_join_are_inverse(database: Path) -> None:
-    beats = segment(database / "101")
-    chosen = np.arange(len(beats)) < 10
-    again = join([beats.take(chosen), beats.take(~chosen)])
-    assert again.windows.tobytes() == beats.windows.tobytes()
-    assert again.labels.tolist() == beats.labels.tolist()
+def test_the_same_bytes_from_two_processes(data: DataSet, database: Path, tmp_path: Path) -> None:
+    told: list[int] = []
+    build(plan([database]), tmp_path / "two", without=NO_F_Q, processes=2, progress=told.append)
+    assert files(tmp_path / "two") == files(data.folder)
+    assert sum(told) == 9
 
 
-def test_the_replayed_record_has_every_beat_once(database: Path) -> None:
-    events = [event for batch in analyse(read_record(database / "101")) for event in batch]
-    samples = [event.sample for event in events if isinstance(event, Beat)]
-    assert samples == sorted(set(samples))
+def test_an_interrupted_build_leaves_what_was_there(
+    data: DataSet, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = copy_of(data, tmp_path)
+    before = files(old)
+    real = trainer.dataset.labelled_beats
+
+    def interrupted(path: Path, *arguments: Any) -> Any:
+        if path.name == "119":
+            raise KeyboardInterrupt
+        return real(path, *arguments)
+
+    monkeypatch.setattr(trainer.dataset, "labelled_beats", interrupted)
+    for folder in (old, tmp_path / "new"):
+        with pytest.raises(KeyboardInterrupt):
+            build(plan([database]), folder, without=NO_F_Q)
+    assert files(old) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+@pytest.mark.parametrize("name", ["part-3-windows", "windows-1.npy", MANIFEST])
+def test_a_full_disk_leaves_nothing(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    real = Path.open
+
+    def opened(self: Path, *arguments: Any, **options: Any) -> Any:
+        if self.name.lstrip(".").startswith(name) and "w" in "".join(map(str, (*arguments, *options.values()))):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(ConfigError, match=r"set: cannot be written .No space left on device.; make room") as caught:
+        build(plan([database]), tmp_path / "set", without=NO_F_Q)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_class_is_an_error_and_nothing_is_written(database: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no beat of class F,Q on 1 lead.*--without F,Q"):
+        build(plan([database]), tmp_path / "set")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_something_else_is_not_overwritten(database: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis").write_text("")
+    with pytest.raises(ConfigError, match="something else is there"):
+        build(plan([database]), tmp_path, without=NO_F_Q)
+    assert (tmp_path / "thesis").exists()
+
+
+def test_another_front_end_is_refused(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer.dataset, "fingerprint", lambda: "f" * 64)
+    with pytest.raises(ConfigError, match=r"another front end .*ffffffffffff\.\.\.\); build it again"):
+        DataSet(data.folder)
+
+
+def test_what_is_damaged_is_refused(data: DataSet, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no data set here"):
+        DataSet(tmp_path)
+    folder = copy_of(data, tmp_path)
+    windows = folder / "windows-1.npy"
+    whole = windows.read_bytes()
+    windows.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ConfigError, match=r"windows-1\.npy: damaged"):
+        DataSet(folder).beats(1)
+    windows.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ConfigError, match="not what was written"):
+        DataSet(folder).check()
+    shutil.copy(folder / "windows-2.npy", windows)
+    with pytest.raises(ConfigError, match="do not belong together"):
+        DataSet(folder).beats(1)
+    (folder / MANIFEST).write_text("{")
+    with pytest.raises(ConfigError, match="manifest is damaged"):
+        DataSet(folder)
+
+
+def test_beats_of_leads_it_has_not(database: Path, tmp_path: Path) -> None:
+    one = build(plan([database], lead_sets=["first"]), tmp_path / "one", without=NO_F_Q)
+    with pytest.raises(ConfigError, match=r"no beats of 2 leads.*--leads both"):
+        one.beats(2)
+
+
+def rename(database: Path, folder: Path, name: str) -> Path:
+    """A copy of record 101 under another name."""
+    folder.mkdir(exist_ok=True)
+    for suffix in ("dat", "hea", "atr"):
+        data = (database / f"101.{suffix}").read_bytes()
+        (folder / f"{name}.{suffix}").write_bytes(data.replace(b"101", name.encode()) if suffix == "hea" else data)
+    return folder
+
+
+def test_test_records_are_refused_everywhere(database: Path, tmp_path: Path) -> None:
+    folder = rename(database, tmp_path / "db", "100")
+    with pytest.raises(ConfigError, match="100 are test records"):
+        plan([folder], records=["100"])
+    with pytest.raises(RecordError, match="no record"):
+        plan([folder])  # without being named it is not taken
+    smuggled = [Source("db", "100", folder / "100", "first", (0,))]
+    with pytest.raises(ConfigError, match="100 are test records"):
+        build(smuggled, tmp_path / "set", without=NO_F_Q)
+    made = build(plan([folder], test=True), tmp_path / "test", test=True, without=NO_F_Q)
+    assert set(made.beats(1).records) == {"100"}
+    with pytest.raises(ConfigError, match="for scores, not for training"):
+        made.for_training()
+    manifest = made.folder / MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"purpose": "training"}))
+    with pytest.raises(ConfigError, match="100 are test records"):
+        DataSet(made.folder).for_training()
+
+
+def test_records_of_one_patient_have_one_name(database: Path, tmp_path: Path) -> None:
+    folder = rename(database, tmp_path / "db", "201")
+    rename(database, folder, "202")
+    made = build(plan([folder], records=["201", "202"], test=True), tmp_path / "set", test=True, without=NO_F_Q)
+    assert set(made.beats(1).patients) == {"db/201"}
+
+
+def test_noise_goes_where_it_may(database: Path, tmp_path: Path) -> None:
+    sources = plan([database], lead_sets=["first"], noises=[("motion", 6.0), ("motion", 12.0)], nstdb=database, seed=3)
+    assert [(s.record, s.noise and s.noise.snr) for s in sources] == [
+        *(("101", None), ("101", 6.0), ("101", 12.0)),
+        *(("106", None), ("106", 6.0), ("106", 12.0)),
+        ("119", None),
+    ]
+    beats = build(sources, tmp_path / "set", without=NO_F_Q, seed=3).beats(1)
+    assert set(beats.records[beats.noisy]) == {"101", "106"}
+    clean = beats.taken_from(["first"], noisy=False)
+    assert clean.sum() == (~beats.noisy).sum() < len(beats)
+    with pytest.raises(ConfigError, match="the noise that training hears"):
+        plan([database], noises=[("ma", 6.0)], nstdb=database, test=True)
+
+
+def test_leads_by_name(database: Path) -> None:
+    assert [(s.lead_set, s.columns) for s in plan([database], records=["101"], lead_sets=["V1", "V1+MLII", "V5"])] == [
+        ("V1", (1,)),
+        ("V1+MLII", (1, 0)),
+    ]
+    with pytest.raises(RecordError, match="no record has such leads"):
+        plan([database], lead_sets=["V9"])
+
+
+def test_records_that_are_not_there(database: Path) -> None:
+    with pytest.raises(RecordError, match="no annotated record 999"):
+        plan([database], records=["101", "999"])
+
+
+@pytest.mark.database
+def test_the_records_of_the_databases() -> None:
+    try:
+        find_database("mitdb")
+    except RecordError as error:
+        pytest.skip(str(error))
+    assert sorted({s.record for s in plan(["mitdb"])}) == sorted(DS1)
+    assert sorted({s.record for s in plan(["mitdb"], test=True)}) == sorted(DS2)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trainer.splits import ALL, DS1, DS2, PACED, splits
+from monitor.exceptions import ConfigError
+from trainer.splits import ALL, DS1, DS2, PACED, folds, refuse_test_records, splits, training_records
 
 
 def test_the_three_sets_are_the_database() -> None:
@@ -43,3 +46,19 @@ def test_splits_of_another_database() -> None:
 def test_a_whole_set_is_called_by_its_name(title: str, records: tuple[str, ...]) -> None:
     assert list(splits(records, classes=True)) == [title, f"{title} without {'201' if title == 'DS1' else '202'}"]
     assert next(iter(splits(records[1:], classes=True))) == "all"
+
+
+@given(st.sets(st.sampled_from(DS1), min_size=5), st.integers(2, 5))
+def test_folds_hold_each_record_once(records: set[str], count: int) -> None:
+    found = folds(sorted(records), count)
+    assert sorted(name for fold in found for name in fold) == sorted(records)
+    assert len(found) == count
+    assert all(found)
+
+
+def test_test_records_are_refused() -> None:
+    refuse_test_records(DS1, "here")
+    assert training_records("") == DS1
+    for name in DS2:
+        with pytest.raises(ConfigError, match=f"here: {name} are test records"):
+            refuse_test_records(["101", name], "here")

@@ -1,0 +1,168 @@
+"""From an annotated record to labelled beats, through the monitor's own front end.
+
+The beats are the monitor's: its filters, its detector with its misses and its jitter, its windows. A reference
+annotation only gives a beat its label. Nothing the network sees in training differs from what it sees live.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.beats import channels_of, features_of
+from monitor.ecg import AAMI_CLASSES, AAMI_OF_SYMBOL, FS
+from monitor.events import Beat
+from monitor.exceptions import ConfigError
+from monitor.records import Annotations, Record, read_annotations, read_record
+from monitor.replay import analyse
+from trainer.conditions import Resampled
+from trainer.disturbance import MOTION, RECORDED, disturb
+from trainer.ec57 import WINDOW, flutter_intervals, match_beats
+from trainer.stress import RECORDS as NEVER_NOISY
+
+NOISES: Final = (*RECORDED, MOTION)
+"""Noise that training may hear: minutes 0-15 of two records, and made-up electrode motion."""
+
+ROW: Final = np.dtype(
+    [
+        ("source", np.int32),  # index into the data set's list
+        ("label", np.int8),  # index into AAMI_CLASSES
+        ("final", np.bool_),  # whether these were the features of the beat's last name
+        ("sample", np.int64),  # R peak, on the record's clock
+        ("emitted", np.int64),  # the sample that completed the window
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Noise to add to a record, in blocks of two minutes with two quiet ones between.
+
+    Attributes:
+        kind: one of :data:`NOISES`.
+        snr: dB, on each lead.
+        folder: of the Noise Stress Test Database.
+        seed: where the noise begins, and which blocks have it; together with the record's name.
+    """
+
+    kind: str
+    snr: float
+    folder: Path
+    seed: int = 0
+
+    def add(self, record: Record, reference: Annotations) -> tuple[Record, Annotations]:
+        """The record at 360 Hz with noise, and its annotations.
+
+        Raises:
+            ConfigError: the record is kept for scores in noise.
+        """
+        if record.name in NEVER_NOISY:
+            raise ConfigError("noise on it is for scores alone", where=record.name, remedy="train on it without noise")
+        record = Record(record.name, record.fs, record.leads, np.nan_to_num(record.signal))
+        if record.fs != FS:
+            record, reference = Resampled(FS).apply(record, reference, range(len(record.leads)))
+        key = f"{record.name} {','.join(record.leads)} {self.kind} {self.snr:g}"
+        rng = np.random.default_rng((self.seed, zlib.crc32(key.encode())))
+        noisy = disturb(record, reference, self.kind, self.snr, self.folder, rng)
+        return Record(record.name, float(FS), record.leads, noisy.astype(np.float32)), reference
+
+
+@dataclass(slots=True, eq=False)
+class Labelled:
+    """The labelled beats of one record on one choice of leads.
+
+    Attributes:
+        windows: (n, channels, width) float32, as :mod:`monitor.beats` makes them for so many leads.
+        features: (n, features) float32.
+        rows: (n,) ROW; `source` is 0.
+        leads: names of the leads.
+        fs: the record's rate, Hz.
+        annotated: annotated beats, in flutter or not.
+        found: beats the monitor found.
+    """
+
+    windows: NDArray[np.float32]
+    features: NDArray[np.float32]
+    rows: NDArray[np.void]
+    leads: tuple[str, ...]
+    fs: float
+    annotated: int
+    found: int
+
+
+class Collector:
+    """Stands where the classifier does and keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.windows: list[NDArray[np.float32]] = []
+        self.features: list[NDArray[np.float32]] = []
+
+    def classify(self, windows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.windows.append(windows.copy())
+        self.features.append(features.copy())
+        return np.full((len(windows), len(AAMI_CLASSES)), 1 / len(AAMI_CLASSES), np.float32)
+
+
+def inputs_of(record: Record) -> tuple[NDArray[np.float32], NDArray[np.float32], list[Beat]]:
+    """What the monitor would ask a classifier about a record: windows, features, and the beat each belongs to."""
+    collector = Collector()
+    beats = [event for batch in analyse(record, collector) for event in batch if isinstance(event, Beat)]
+    leads = len(record.leads)
+    if not beats:
+        return _empty(leads)
+    windows = np.concatenate(collector.windows)[: len(beats), : len(channels_of(leads))]
+    return windows, np.concatenate(collector.features)[: len(beats), : len(features_of(leads))], beats
+
+
+def _empty(leads: int) -> tuple[NDArray[np.float32], NDArray[np.float32], list[Beat]]:
+    from monitor.beats import WIDTH
+
+    windows = np.empty((0, len(channels_of(leads)), WIDTH), np.float32)
+    return windows, np.empty((0, len(features_of(leads))), np.float32), []
+
+
+def labelled_beats(path: Path, leads: list[int] | None = None, noise: Noise | None = None) -> Labelled:
+    """The labelled beats of one record, as the monitor finds them on some of its leads.
+
+    Beats that no annotation confirms, and those within ventricular flutter, are left out.
+
+    Args:
+        path: of the record.
+        leads: their numbers; the first if not given.
+        noise: what is added to the signal first.
+
+    Raises:
+        RecordError: the record or its reference annotations cannot be read.
+        ConfigError: noise on this record is for scores alone.
+    """
+    record, reference = read_record(path, leads or [0]), read_annotations(path)
+    if noise is not None:
+        record, reference = noise.add(record, reference)
+    windows, features, beats = inputs_of(record)
+    labels = _labels(reference, beats, record.fs)
+    chosen = np.flatnonzero(labels >= 0)
+    rows = np.zeros(len(chosen), ROW)
+    rows["label"] = labels[chosen]
+    rows["final"] = [beats[i].final for i in chosen]
+    rows["sample"] = [beats[i].sample for i in chosen]
+    rows["emitted"] = [beats[i].emitted for i in chosen]
+    annotated, found = len(reference.beats()[0]), len({beat.sample for beat in beats})
+    return Labelled(windows[chosen], features[chosen], rows, record.leads, record.fs, annotated, found)
+
+
+def _labels(reference: Annotations, beats: list[Beat], fs: float) -> NDArray[np.int64]:
+    """(n,) class number of each beat; -1: no annotation confirms it, or it lies in flutter."""
+    samples, symbols = reference.beats()
+    at = np.array([beat.sample for beat in beats], np.int64)
+    found, which = np.unique(at, return_inverse=True)  # a beat may be named twice, provisionally and at last
+    label = np.full(len(found), -1, np.int64)
+    pairing = match_beats(samples, found, WINDOW * fs)
+    label[pairing.test] = [AAMI_CLASSES.index(AAMI_OF_SYMBOL[symbols[i]]) for i in pairing.reference.tolist()]
+    for first, last in flutter_intervals(reference.samples, reference.symbols):
+        label[(found >= first) & (found <= last)] = -1
+    return label[which]
