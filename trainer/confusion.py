@@ -105,6 +105,25 @@ class Confusion:
         return _ratio(int(np.trace(named)), int(named.sum()))
 
     @property
+    def accuracy_with_q(self) -> float:
+        """The same over all five classes."""
+        named = self.counts[:_CLASSES]
+        return _ratio(int(np.trace(named)), int(named.sum()))
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa of the names of the beats found, five classes: agreement beyond that of chance.
+
+        Source: Cohen J, Educational and Psychological Measurement 20(1):37-46 (1960).
+        """
+        both = self.counts[:_CLASSES, :_CLASSES].astype(np.float64)
+        total = both.sum()
+        if not total:
+            return math.nan
+        agreed, by_chance = np.trace(both) / total, both.sum(0) @ both.sum(1) / total**2
+        return _ratio(float(agreed - by_chance), float(1.0 - by_chance))
+
+    @property
     def macro_f1(self) -> float:
         """Mean F1 of the classes N, S, V (strict) and F that occur."""
         return mean([self.of(label, strict=True).f1 for label in AAMI_CLASSES if label != "Q"])

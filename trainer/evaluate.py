@@ -25,9 +25,8 @@ evaluate = typer.Typer(
 )
 
 Database = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="A database with reference annotations.")]
-Records = Annotated[str, typer.Option(help="Records, for instance 100,101; every annotated one if not given.")]
-Leads = Annotated[str, typer.Option(help="Leads by name or number, for instance MLII,V1; or first, second, both.")]
-DetectorLeads = Annotated[
+Records = Annotated[str, typer.Option(help="Records, for instance 100,101 or DS2; every annotated one if not given.")]
+ComparedLeads = Annotated[
     str, typer.Option("--leads", help="Leads by name or number, for instance MLII,V1; or first, second, both, compare.")
 ]
 Noise = Annotated[
@@ -46,6 +45,9 @@ Gains = Annotated[str, typer.Option("--gain", metavar="FACTOR,...", help="Scale 
 Plots = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Draw missed and extra beats, a page or more a record.")
 ]
+Report = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write report.html and report.md, with figures and wrong beats.")
+]
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores as JSON.")]
 MarkdownFile = Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown.")]
 Processes = Annotated[int, typer.Option(min=1, help="Records analysed at the same time.")]
@@ -59,7 +61,7 @@ ModelDigest = Annotated[str | None, typer.Option("--model-sha256", help="The dig
 def qrs(
     db: Database = "mitdb",
     records: Records = "",
-    leads: DetectorLeads = "first",
+    leads: ComparedLeads = "first",
     noise: Noise = "",
     snr: Ratios = "",
     seed: Seed = 0,
@@ -84,6 +86,7 @@ def qrs(
 
     chosen = plan(leads, noise=noise, snr=snr, seed=seed, fs=fs, gain=gain)
     paths = _records(db, records, preferred=RECORDS if noise == "em" else ())
+    _writable(json_file, markdown_file)
     folders = {v: None if plots is None else _plot_folder(plots / chosen.folder_of(v)) for v in chosen.variants}
     jobs = [Job(path, v.leads, None, v.condition, folders[v]) for v in chosen.variants for path in paths]
     outcomes = run(jobs, processes)
@@ -105,41 +108,94 @@ def qrs(
 def beats(
     db: Database = "mitdb",
     records: Records = "",
-    leads: Leads = "first",
+    leads: ComparedLeads = "first",
+    noise: Noise = "",
+    snr: Ratios = "",
+    seed: Seed = 0,
     model: ModelFile = None,
     model_sha256: ModelDigest = None,
+    report: Report = None,
     json_file: JsonFile = None,
     markdown_file: MarkdownFile = None,
     processes: Processes = 2,
 ) -> None:
-    """Score the classifier behind the detector: classes of beats, and delays of labels."""
-    from trainer.runs import Job, Model, classifier_of, run
-    from trainer.scores import score_beats, to_json
-    from trainer.tables import beat_tables
-    from trainer.variants import one_lead_set
+    """Score the classifier behind the detector: classes of beats, belief in probabilities, delays of labels.
 
+    With --leads compare or --noise the records are analysed several times, and a last table compares. Noise goes
+    into all records chosen, such as --records DS2. No classifier may be tuned on `em`, nor on noise in 118 and 119.
+    """
+    from trainer.beat_tables import beat_plan_tables
+    from trainer.beat_variants import beat_results_json, missing_classes
+    from trainer.runs import Job, Model, classifier_of, run
+    from trainer.scores import score_beats
+    from trainer.variants import plan
+
+    chosen = plan(leads, noise=noise, snr=snr, seed=seed)
+    paths = _records(db, records)
+    _refuse_paced(paths)
+    _writable(json_file, markdown_file)
+    folder = None if report is None else _plot_folder(report)
     pinned = Model(model, model_sha256)
     digest = classifier_of(pinned).sha256  # a wrong model is refused before any work
-    lead_set = one_lead_set(leads)
-    periods = score_beats(run([Job(path, lead_set, pinned) for path in _records(db, records)], processes))
-    heading = {"scored": "beats", "database": db, "leads": leads, "model_sha256": digest}
-    _report(heading | to_json(periods), beat_tables(periods), json_file, markdown_file)
+    jobs = [[Job(path, v.leads, pinned, v.condition) for path in paths] for v in chosen.variants]
+    flat = run([job for these in jobs for job in these], processes)
+    outcomes = [flat[n * len(paths) : (n + 1) * len(paths)] for n in range(len(jobs))]
+    results = [(variant, score_beats(these)) for variant, these in zip(chosen.variants, outcomes, strict=True)]
+    heading: dict[str, Any] = {"scored": "beats", "database": db, "leads": leads, "model_sha256": digest}
+    if noise:
+        heading |= {"noise": noise, "seed": seed}
+    tables = beat_plan_tables(chosen, results)
+    _report(heading | beat_results_json(chosen, results), tables, json_file, markdown_file)
+    if missing := missing_classes(results):
+        typer.echo(f"note: no beat of class {', '.join(missing)} is annotated in these records: not scored", err=True)
+    if folder is not None:
+        from trainer.beat_report import beat_report
+        from trainer.report import write_report
+
+        facts = f"Model {digest[:12]}, database {db}, records {', '.join(path.name for path in paths)}, leads {leads}."
+        write_report(folder, beat_report(chosen, results, jobs, outcomes, facts))
+        typer.echo(f"report: {folder / 'report.html'}", err=True)
 
 
 def _records(db: str, records: str, *, preferred: Sequence[str] = ()) -> list[Path]:
     """Paths of the records: those named, or all annotated ones, or of them the preferred ones if there are any."""
     from monitor.exceptions import RecordError
     from monitor.records import find_database, record_names
+    from trainer.splits import DS1, DS2
     from trainer.variants import words
 
     folder = find_database(db)
-    names = words(records)
+    sets = {"DS1": DS1, "DS2": DS2}
+    names = [name for word in words(records) for name in sets.get(word, (word,))]
     if not names:
         names = [name for name in record_names(folder) if (folder / f"{name}.atr").is_file()]
         names = [name for name in names if name in preferred] or names
     if not names:
         raise RecordError("no record has reference annotations", where=str(folder), remedy="they are files *.atr")
     return [folder / name for name in names]
+
+
+def _refuse_paced(paths: Sequence[Path]) -> None:
+    """Classes of paced records are not scored: there must be others."""
+    from monitor.exceptions import RecordError
+    from trainer.splits import PACED
+
+    if all(path.name in PACED for path in paths):
+        names = ", ".join(path.name for path in paths)
+        raise RecordError("paced records, whose classes are not scored", where=names, remedy="choose other records")
+
+
+def _writable(*files: Path | None) -> None:
+    """See that files can be written, before the work that fills them; what is there stays as it is."""
+    for file in files:
+        if file is not None:
+            there = file.exists()
+            try:
+                file.open("a").close()
+                if not there:
+                    file.unlink()
+            except OSError as error:
+                raise _unwritable(file, error, "name a file in a folder that exists") from None
 
 
 def _plot_folder(folder: Path) -> Path:

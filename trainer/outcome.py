@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.ecg import AAMI_CLASSES
 from monitor.events import Beat, Event, Qrs, Quality, Trigger
 from monitor.records import Annotations, Record
 from trainer.ec57 import Comparison, compare
@@ -28,6 +30,9 @@ class Outcome:
         symbols: (m,) their final labels.
         confirmed: (m,) int64, the sample whose processing first made each beat known.
         final: (m,) int64, the sample whose processing fixed its label.
+        named: (m,) int64, the sample whose processing gave its first label; the same where that was final.
+        first_symbols: (m,) those first labels.
+        probabilities: (m, 5) float32, by class, with the final label; NaN: no network named the beat.
         search_back: (m,) bool, found by looking back.
         triggers: (t,) int64, provisional R peaks, increasing.
         triggered: (t,) int64, the sample whose processing gave each of them.
@@ -43,6 +48,9 @@ class Outcome:
     symbols: list[str]
     confirmed: NDArray[np.int64]
     final: NDArray[np.int64]
+    named: NDArray[np.int64]
+    first_symbols: list[str]
+    probabilities: NDArray[np.float32]
     search_back: NDArray[np.bool_]
     triggers: NDArray[np.int64]
     triggered: NDArray[np.int64]
@@ -51,6 +59,10 @@ class Outcome:
     def compare(self, start: float = 0.0, **options: Any) -> Comparison:
         """The beats found against the reference, from `start` (s) on; options as :func:`trainer.ec57.compare` has."""
         return self._against(self.samples, self.symbols, start, options)
+
+    def compare_first(self, start: float = 0.0) -> Comparison:
+        """The beats found against the reference, by the labels they had at first."""
+        return self._against(self.samples, self.first_symbols, start, {})
 
     def compare_triggers(self, start: float = 0.0) -> Comparison:
         """The provisional R peaks against the reference; their labels mean nothing."""
@@ -84,6 +96,7 @@ def outcome_of(record: Record, reference: Annotations, events: Iterable[Event]) 
         events: all events of the record, in the order they were told.
     """
     first: dict[int, Qrs | Beat] = {}  # a beat whose window was cut off is told without having been found
+    named: dict[int, Beat] = {}
     last: dict[int, Beat] = {}
     triggers: dict[int, int] = {}
     quality: list[Quality] = []
@@ -92,6 +105,7 @@ def outcome_of(record: Record, reference: Annotations, events: Iterable[Event]) 
             first.setdefault(event.sample, event)
         elif isinstance(event, Beat):
             first.setdefault(event.sample, event)
+            named.setdefault(event.sample, event)
             last[event.sample] = event
         elif isinstance(event, Trigger):
             triggers.setdefault(event.sample, event.emitted)
@@ -108,11 +122,20 @@ def outcome_of(record: Record, reference: Annotations, events: Iterable[Event]) 
         symbols=[last[sample].aami for sample in samples],
         confirmed=np.array([first[sample].emitted for sample in samples], np.int64),
         final=np.array([last[sample].emitted for sample in samples], np.int64),
+        named=np.array([named[sample].emitted for sample in samples], np.int64),
+        first_symbols=[named[sample].aami for sample in samples],
+        probabilities=_probabilities([last[sample] for sample in samples]),
         search_back=np.array([first[sample].search_back for sample in samples], np.bool_),
         triggers=np.array(triggered, np.int64),
         triggered=np.array([triggers[sample] for sample in triggered], np.int64),
         unusable=_unusable(quality, record.leads, len(record.signal)),
     )
+
+
+def _probabilities(beats: Iterable[Beat]) -> NDArray[np.float32]:
+    """(n, 5), a row a beat; NaN for those that no network named."""
+    rows = [[math.nan if b.p is None else b.p[name] for name in AAMI_CLASSES] for b in beats]
+    return np.array(rows, np.float32).reshape(-1, len(AAMI_CLASSES))
 
 
 def _unusable(changes: Iterable[Quality], leads: Iterable[str], length: int) -> NDArray[np.int64]:

@@ -114,7 +114,7 @@ def draw_errors(record: Record, outcome: Outcome, folder: Path) -> list[Path]:
     missed, extra = outcome.reference_samples[comparison.missed], outcome.samples[comparison.extra]
     strips = strips_of(np.sort(np.concatenate([missed, extra])), outcome.fs, outcome.length)
     shown = chosen_strips(strips, STRIPS_A_PAGE * PAGES)
-    marks = _Marks.of(outcome)
+    marks = Marks.of(outcome)
     title = (
         f"Record {record.name}, {'lead' if len(record.leads) == 1 else 'leads'} {', '.join(record.leads)}:"
         f" {comparison.confusion.beats} beats, {missed.size} missed, {extra.size} extra"
@@ -126,7 +126,7 @@ def draw_errors(record: Record, outcome: Outcome, folder: Path) -> list[Path]:
         note = f"page {page + 1} of {pages}" if pages > 1 else ""
         if len(shown) < len(strips):
             note += f"; {len(shown)} of {len(strips)} strips, evenly over the record"
-        figure = _draw_page(record, marks, part, title, note)
+        figure = draw_page([Panel(record, marks, strip) for strip in part], title, note)
         paths.append(_save(figure, _page_path(folder, record.name, page)))
     return paths
 
@@ -136,7 +136,7 @@ def _page_path(folder: Path, name: str, page: int) -> Path:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Marks:
+class Marks:
     """What stands above the leads.
 
     Attributes:
@@ -145,6 +145,7 @@ class _Marks:
         reference_colours: (n,) by what became of each.
         found: (m,) samples of the beats found.
         found_colours: (m,).
+        found_symbols: (m,) their names; None: triangles and crosses stand for them.
     """
 
     reference: NDArray[np.int64]
@@ -152,9 +153,11 @@ class _Marks:
     reference_colours: list[str]
     found: NDArray[np.int64]
     found_colours: list[str]
+    found_symbols: list[str] | None = None
 
     @classmethod
-    def of(cls, outcome: Outcome) -> _Marks:
+    def of(cls, outcome: Outcome) -> Marks:
+        """Beats missed and extra stand out."""
         comparison = outcome.compare()
         beats = [i for i, symbol in enumerate(outcome.reference_symbols) if symbol in AAMI_OF_SYMBOL]
         of_reference = dict.fromkeys(comparison.reference.tolist(), _INK)
@@ -170,10 +173,30 @@ class _Marks:
         )
 
 
-def _draw_page(record: Record, marks: _Marks, strips: Sequence[Strip], title: str, note: str) -> Figure:
+@dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """One strip on a page.
+
+    Attributes:
+        record: its signal.
+        marks: what stands above it.
+        strip: which part of it.
+        caption: above the marks.
+    """
+
+    record: Record
+    marks: Marks
+    strip: Strip
+    caption: str = ""
+
+
+def draw_page(panels: Sequence[Panel], title: str, note: str) -> Figure:
+    """Strips below each other."""
     from matplotlib.figure import Figure
 
-    ranges = [[_range(record.signal[s.first : s.stop, k]) for k in range(len(record.leads))] for s in strips]
+    ranges = [
+        [_range(p.record.signal[p.strip.first : p.strip.stop, k]) for k in range(len(p.record.leads))] for p in panels
+    ]
     heights = [[_height(low, high) for low, high, _ in of_strip] for of_strip in ranges]
     blocks = [_MARKS_MM + sum(h + _BETWEEN_MM for h in of_strip) + _GAP_MM for of_strip in heights]
     width = _LEFT + STRIP_S * _MM_A_SECOND + _RIGHT
@@ -182,7 +205,8 @@ def _draw_page(record: Record, marks: _Marks, strips: Sequence[Strip], title: st
     figure.text(_LEFT / width, 1 - 8 / height, title, fontsize=13, fontweight="bold", va="center")
     if note:
         figure.text(1 - _RIGHT / width, 1 - 16.5 / height, note, fontsize=8, va="center", ha="right")
-    _draw_legend(figure, 1 - 16.5 / height, width)
+    named = any(panel.marks.found_symbols is not None for panel in panels)
+    _draw_legend(figure, 1 - 16.5 / height, width, named=named)
     figure.text(_LEFT / width, 5 / height, _SCALE, fontsize=7.5, va="center", color="#555555")
 
     def place(top: float, tall: float) -> Axes:
@@ -190,7 +214,10 @@ def _draw_page(record: Record, marks: _Marks, strips: Sequence[Strip], title: st
         return figure.add_axes((_LEFT / width, 1 - (top + tall) / height, wide / width, tall / height))
 
     top = _TOP
-    for strip, of_ranges, of_heights in zip(strips, ranges, heights, strict=True):
+    for panel, of_ranges, of_heights in zip(panels, ranges, heights, strict=True):
+        record, marks, strip = panel.record, panel.marks, panel.strip
+        if panel.caption:
+            figure.text(_LEFT / width, 1 - (top - 1) / height, panel.caption, fontsize=8, va="center")
         _draw_marks(place(top, _MARKS_MM), marks, strip, record.fs)
         top += _MARKS_MM
         for lead, (limits, tall) in enumerate(zip(of_ranges, of_heights, strict=True)):
@@ -217,7 +244,7 @@ def _height(low: float, high: float) -> float:
     return min(high - low, _MOST_MV) * _MM_A_MILLIVOLT
 
 
-def _draw_marks(axes: Axes, marks: _Marks, strip: Strip, fs: float) -> None:
+def _draw_marks(axes: Axes, marks: Marks, strip: Strip, fs: float) -> None:
     """Two rows: the reference's symbols, and the beats found."""
     axes.set_xlim(0, STRIP_S)
     axes.set_ylim(0, 2)
@@ -241,12 +268,17 @@ def _draw_marks(axes: Axes, marks: _Marks, strip: Strip, fs: float) -> None:
             )
     for i in _within(marks.found, strip):
         x, colour = (marks.found[i] - strip.first) / fs, marks.found_colours[i]
+        if marks.found_symbols is not None:
+            weight = "bold" if colour == EXTRA else "normal"
+            symbol = marks.found_symbols[i]
+            axes.text(x, 0.42, symbol, color=colour, fontsize=9, fontweight=weight, ha="center", va="center")
+            continue
         shape, size = ("X", 9) if colour == EXTRA else ("v", 6)
         axes.plot(x, 0.45, shape, color=colour, markersize=size, markeredgewidth=0, clip_on=False)
 
 
 def _draw_lead(
-    axes: Axes, record: Record, marks: _Marks, strip: Strip, lead: int, limits: tuple[float, float, float]
+    axes: Axes, record: Record, marks: Marks, strip: Strip, lead: int, limits: tuple[float, float, float]
 ) -> None:
     low, high, coarse = limits
     fs = record.fs
@@ -298,7 +330,7 @@ def _within(samples: NDArray[np.int64], strip: Strip) -> Iterable[int]:
     return range(*np.searchsorted(samples, (strip.first, strip.stop)).tolist())
 
 
-def _draw_legend(figure: Figure, y: float, width: float) -> None:
+def _draw_legend(figure: Figure, y: float, width: float, *, named: bool) -> None:
     from matplotlib.lines import Line2D
 
     def mark(shape: str, colour: str, size: float, name: str, **options: Any) -> Line2D:
@@ -310,6 +342,13 @@ def _draw_legend(figure: Figure, y: float, width: float) -> None:
         mark("v", FOUND, 6, "beat found", markeredgewidth=0),
         mark("v", LEFT_OUT, 6, "not scored", markeredgewidth=0),
     ]
+    if named:
+        handles = [
+            mark("o", MISSED, 10, "missed, or named wrongly", markerfacecolor="none", markeredgewidth=1.6),
+            mark("$V$", EXTRA, 6, "wrong name, or an extra beat"),
+            mark("$N$", FOUND, 6, "right name"),
+            mark("$N$", LEFT_OUT, 6, "not scored"),
+        ]
     anchor = _LEFT / width - 0.008, y
     figure.legend(
         handles=handles, loc="center left", bbox_to_anchor=anchor, ncols=len(handles), fontsize=8, frameon=False,

@@ -14,6 +14,7 @@ from trainer.parallel import each
 
 if TYPE_CHECKING:
     from monitor.classifier import Classifier
+    from monitor.records import Annotations, Record
 
 FIRST, SECOND, BOTH = "first", "second", "both"
 LEAD_WORDS: Final = {FIRST: slice(0, 1), SECOND: slice(1, 2), BOTH: slice(0, 2)}
@@ -54,15 +55,9 @@ def analyse_record(job: Job) -> Outcome:
             condition makes no sense for it.
         ConfigError: a page cannot be written.
     """
-    from monitor.exceptions import RecordError
-    from monitor.records import read_annotations, read_record
     from monitor.replay import analyse
 
-    signals = choose_leads(job.path, job.leads)
-    reference = read_annotations(job.path)
-    if not reference.beats()[1]:
-        raise RecordError("no beats are annotated", where=f"{job.path}.atr", remedy="leave the record out")
-    record, reference = job.condition.apply(read_record(job.path, signals), reference, signals)
+    record, reference = read(job)
     classifier = None if job.model is None else classifier_of(job.model)
     outcome = outcome_of(record, reference, (event for events in analyse(record, classifier) for event in events))
     if job.plots is not None:
@@ -70,6 +65,22 @@ def analyse_record(job: Job) -> Outcome:
 
         draw_errors(record, outcome, job.plots)
     return outcome
+
+
+def read(job: Job) -> tuple[Record, Annotations]:
+    """A record and its annotations, as the monitor is to hear of them.
+
+    Raises:
+        RecordError: they cannot be read, there is no such lead, no beat is annotated, or the condition makes no sense.
+    """
+    from monitor.exceptions import RecordError
+    from monitor.records import read_annotations, read_record
+
+    signals = choose_leads(job.path, job.leads)
+    reference = read_annotations(job.path)
+    if not reference.beats()[1]:
+        raise RecordError("no beats are annotated", where=f"{job.path}.atr", remedy="leave the record out")
+    return job.condition.apply(read_record(job.path, signals), reference, signals)
 
 
 def choose_leads(path: Path, leads: Sequence[str]) -> list[int]:

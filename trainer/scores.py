@@ -10,8 +10,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.ecg import AAMI_CLASSES, AAMI_OF_SYMBOL
+from trainer.calibration import NOTHING, Calibration, Decisions, calibration_of, joined, precision_recall
 from trainer.confusion import COLUMNS, ROWS, Confusion, Score, bootstrap, gross, mean
-from trainer.ec57 import LEARNING_PERIOD, WINDOW
+from trainer.ec57 import LEARNING_PERIOD, WINDOW, Comparison
 from trainer.outcome import Outcome
 from trainer.splits import splits
 
@@ -25,6 +27,15 @@ _WITHOUT: Final = {"S": "232", "F": "213"}
 """Most of a class's DS2 beats are one patient's: the class is also scored without that record."""
 
 
+NAMINGS: Final[dict[str, Callable[[Confusion], float]]] = {
+    "accuracy": lambda c: c.accuracy,
+    "accuracy, with Q": lambda c: c.accuracy_with_q,
+    "macro F1": lambda c: c.macro_f1,
+    "kappa": lambda c: c.kappa,
+}
+"""Measures of all classes together."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordScore:
     """One record over one period.
@@ -34,7 +45,10 @@ class RecordScore:
         beats: counts with the escape beats e and j in N.
         escapes_in_s: the same with e and j in S, as ``bxb`` prints them.
         narrow: counts within :data:`NARROW_WINDOW`.
+        first: counts with the labels that beats had at first.
         triggers: counts of the provisional R peaks; their labels mean nothing.
+        decisions: what the network thought of the beats.
+        revised: beats whose first label was not their last.
         milliseconds: distances and delays of the matched beats by name, each (k,).
         seconds: how long the period is.
         unusable: seconds of it in which no lead could be analysed.
@@ -44,7 +58,10 @@ class RecordScore:
     beats: Confusion
     escapes_in_s: Confusion
     narrow: Confusion
+    first: Confusion
     triggers: Confusion
+    decisions: Decisions
+    revised: int
     milliseconds: dict[str, NDArray[np.float64]]
     seconds: float
     unusable: float
@@ -52,32 +69,48 @@ class RecordScore:
 
 def score_record(outcome: Outcome, start: float) -> RecordScore:
     """Score one record from `start` (s) to its end."""
-
     beats, triggers = outcome.compare(start), outcome.compare_triggers(start)
     to_ms = np.float64(1000.0 / outcome.fs)
     peaks = outcome.samples[beats.test]
     offset = (peaks - outcome.reference_samples[beats.reference]) * to_ms
     delay = (outcome.confirmed[beats.test] - peaks) * to_ms
-    label_delay = (outcome.final[beats.test] - peaks) * to_ms
+    first_delay, label_delay = ((at[beats.test] - peaks) * to_ms for at in (outcome.named, outcome.final))
     late = outcome.search_back[beats.test]
     return RecordScore(
         record=outcome.record,
         beats=beats.confusion,
         escapes_in_s=outcome.compare(start, escape="S").confusion,
         narrow=outcome.compare(start, window=NARROW_WINDOW).confusion,
+        first=outcome.compare_first(start).confusion,
         triggers=triggers.confusion,
+        decisions=_decisions(outcome, beats),
+        revised=sum(outcome.symbols[j] != outcome.first_symbols[j] for j in beats.test.tolist()),
         milliseconds={
             "R peak minus annotation": offset,
             "R peak off the annotation": np.abs(offset),
             "R to trigger": (outcome.triggered - outcome.triggers)[triggers.test] * to_ms,
             "R to beat": delay[~late],
             "R to beat, search-back": delay[late],
+            "R to first label": first_delay[~late],
+            "R to first label, search-back": first_delay[late],
             "R to final label": label_delay[~late],
             "R to final label, search-back": label_delay[late],
         },
         seconds=max(outcome.length / outcome.fs - start, 0.0),
         unusable=float(np.sum(np.diff(np.maximum(outcome.unusable, start * outcome.fs)))) / outcome.fs,
     )
+
+
+def _decisions(outcome: Outcome, beats: Comparison) -> Decisions:
+    """What the network thought of the beats that are scored."""
+    classes = {symbol: AAMI_CLASSES.index(name) for symbol, name in AAMI_OF_SYMBOL.items()}
+
+    def truth(indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.array([classes[outcome.reference_symbols[i]] for i in indices.tolist()], np.int64)
+
+    found = np.concatenate([truth(beats.reference), np.full(beats.extra.size, NOTHING)])
+    probabilities = outcome.probabilities[np.concatenate([beats.test, beats.extra])]
+    return Decisions.of(found, probabilities, truth(beats.missed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +178,9 @@ class SplitScore:
         confusion: the sum of their counts.
         summaries: detection, or one a class.
         namings: accuracy and the like; empty for detection.
+        decisions: what the network thought of the beats.
+        calibration: how far its probabilities may be believed.
+        revised: share of the beats found whose first label was not their last, 0 to 1.
         milliseconds: distributions of distances and delays, by name.
         unusable: share of the time in which no lead could be analysed, 0 to 1.
     """
@@ -154,12 +190,19 @@ class SplitScore:
     confusion: Confusion
     summaries: list[Summary]
     namings: list[Naming]
+    decisions: Decisions
+    calibration: Calibration
+    revised: float
     milliseconds: dict[str, Distribution]
     unusable: float
 
     def score(self, title: str) -> Score:
         """The gross score of the summary of that title."""
         return next(summary.score for summary in self.summaries if summary.title == title)
+
+    def naming(self, title: str) -> Naming:
+        """The measure of all classes together of that title."""
+        return next(naming for naming in self.namings if naming.title == title)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,21 +268,27 @@ def _score_classes(title: str, records: list[RecordScore]) -> SplitScore:
         if label == "S":
             moved = [record.escapes_in_s for record in records]
             summaries.append(Summary.of("S with e and j", moved, _of("S")))
-    namings = [
-        Naming.of("accuracy", beats, lambda c: c.accuracy),
-        Naming.of("macro F1", beats, lambda c: c.macro_f1),
-    ]
+    if any(record.revised for record in records):
+        first = [record.first for record in records]
+        summaries += [Summary.of(f"{label}, first label", first, _of(label)) for label in "VS"]
+    namings = [Naming.of(title, beats, pick) for title, pick in NAMINGS.items()]
     return _split(title, records, summaries, namings)
 
 
 def _split(title: str, records: Sequence[RecordScore], summaries: list[Summary], namings: list[Naming]) -> SplitScore:
     seconds = sum(record.seconds for record in records)
+    confusion = gross(record.beats for record in records)
+    decisions = joined([record.decisions for record in records])
+    found = confusion.qrs.tp
     return SplitScore(
         title,
         tuple(record.record for record in records),
-        gross(record.beats for record in records),
+        confusion,
         summaries,
         namings,
+        decisions,
+        calibration_of(decisions),
+        sum(record.revised for record in records) / found if found else math.nan,
         _distributions(records),
         sum(record.unusable for record in records) / seconds if seconds else math.nan,
     )
@@ -274,7 +323,7 @@ def _period_json(period: Period) -> dict[str, Any]:
                 "triggers": score_json(record.triggers.qrs),
                 "cannot_analyse": number(record.unusable / record.seconds) if record.seconds else None,
                 "classes": {label: score_json(record.beats.of(label)) for label in "NSVF"},
-                "accuracy": number(record.beats.accuracy),
+                **{title: number(pick(record.beats)) for title, pick in NAMINGS.items()},
             }
             for record in period.records
         },
@@ -306,12 +355,29 @@ def _split_json(split: SplitScore) -> dict[str, Any]:
             "average": number(naming.average),
             "interval": [number(bound) for bound in naming.interval],
         }
-    return {
+    found: dict[str, Any] = {
         "records": list(split.records),
         "counts": split.confusion.counts.tolist(),
         "scores": scores,
         "milliseconds": milliseconds_json(split.milliseconds),
         "cannot_analyse": number(split.unusable),
+    }
+    if split.namings:
+        found["revised"] = number(split.revised)
+        found["calibration"] = _calibration_json(split.calibration)
+        areas = {label: precision_recall(split.decisions, label).area for label in "NSVF"}
+        found["average_precision"] = {label: number(area) for label, area in areas.items()}
+    return found
+
+
+def _calibration_json(calibration: Calibration) -> dict[str, Any]:
+    return {
+        "beats": calibration.beats,
+        "ece": number(calibration.ece),
+        "brier": number(calibration.brier),
+        "bins": [
+            b._asdict() | {"confidence": number(b.confidence), "right": number(b.right)} for b in calibration.bins
+        ],
     }
 
 

@@ -92,7 +92,7 @@ def splits(names: Iterable[str], *, classes: bool) -> dict[str, tuple[str, ...]]
 
     Returns:
         ``all``, ``DS1`` and ``DS2`` as far as they hold records, and the same without one of the two records
-        of :data:`SAME_PATIENT`.
+        of :data:`SAME_PATIENT`. Where all are the whole of DS1 or of DS2, they are called so.
     """
     present = [name for name in names if not (classes and name in PACED)]
     one, other = SAME_PATIENT
@@ -104,6 +104,8 @@ def splits(names: Iterable[str], *, classes: bool) -> dict[str, tuple[str, ...]]
         f"DS1 without {one}": [name for name in present if name in DS1 and name != one],
         f"DS2 without {other}": [name for name in present if name in DS2 and name != other],
     }
+    if set(present) in (set(DS1), set(DS2)):
+        sets = {title: records for title, records in sets.items() if not title.startswith("all")}
     found: dict[str, tuple[str, ...]] = {}
     for title, records in sets.items():
         if records and tuple(records) not in found.values():

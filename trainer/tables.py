@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from monitor.ecg import AAMI_CLASSES
-from trainer.confusion import COLUMNS, ROWS, Score
+from trainer.confusion import Score
 from trainer.scores import PERIODS, Period, RecordScore, SplitScore
 from trainer.variants import Line, Plan, Results, lines_of
 
@@ -79,8 +78,8 @@ def qrs_tables(periods: Sequence[Period], *, per_record: bool = True) -> list[Ta
                     [_qrs_row(record) for record in period.records],
                 )
             )
-        tables.append(_split_table(f"Detection, {period.title}", period.splits))
-        tables.append(_milliseconds_table(period, labels=False))
+        tables.append(split_table(f"Detection, {period.title}", period.splits))
+        tables.append(milliseconds_table(period, labels=False))
     return tables
 
 
@@ -101,11 +100,11 @@ def _lead_table(lines: Sequence[Line]) -> Table:
     delays = ("R to trigger", "R to beat")
     rows = []
     for line in sorted(lines, key=_place):  # stable: leads keep their order
-        scores = *_ratios(line.qrs), _percent(line.narrow.f1), _percent(line.triggers.f1)
-        times = [f"{_ms(d.median)} / {_ms(d.p99)}" for d in (line.milliseconds[name] for name in delays)]
+        scores = *ratios(line.qrs), percent(line.narrow.f1), percent(line.triggers.f1)
+        times = [f"{ms(d.median)} / {ms(d.p99)}" for d in (line.milliseconds[name] for name in delays)]
         rows.append((line.period, f"{line.records} ({line.count})", line.variant.lead_title, *scores, *times))
     headings = [f"{name}, median / p99 ms" for name in delays]
-    return Table("Leads compared", (*columns, *headings), _sparse(rows, 2), names=3)
+    return Table("Leads compared", (*columns, *headings), sparse(rows, 2), names=3)
 
 
 def _place(line: Line) -> tuple[int, str]:
@@ -126,11 +125,11 @@ def _noise_table(chosen: Plan, lines: Sequence[Line]) -> Table:
         for records in dict.fromkeys(line.records for line in late):
             these = [line for line in late if (line.variant.lead_title, line.records) == (leads, records)]
             for name, measure in measures.items():
-                figures = (_percent(measure(line)) for line in these)
+                figures = (percent(measure(line)) for line in these)
                 rows.append((leads, f"{records} ({these[0].count})", name, *figures))
     columns = ("leads", "records", "", *(condition.title for condition in chosen.conditions))
     return Table(
-        f"{chosen.title.capitalize()} by signal-to-noise ratio, from 5:00 on", columns, _sparse(rows, 2), names=3
+        f"{chosen.title.capitalize()} by signal-to-noise ratio, from 5:00 on", columns, sparse(rows, 2), names=3
     )
 
 
@@ -138,14 +137,14 @@ def _difference_table(chosen: Plan, lines: Sequence[Line]) -> Table:
     picks: tuple[Callable[[Line], Score], ...] = (lambda x: x.qrs, lambda x: x.narrow, lambda x: x.triggers)
     rows = []
     for line in sorted(lines, key=lambda line: (line.variant.lead_title, *_place(line))):
-        points = ["" if line.base is None else _points(line.points(pick)) for pick in picks]
-        figures = [text for pick, p in zip(picks, points, strict=True) for text in (_percent(pick(line).f1), p)]
+        gains = ["" if line.base is None else points(line.points(pick)) for pick in picks]
+        figures = [text for pick, p in zip(picks, gains, strict=True) for text in (percent(pick(line).f1), p)]
         names = line.variant.lead_title, line.period, f"{line.records} ({line.count})", line.variant.condition.title
         rows.append((*names, *figures))
     columns = ["leads", "period", "records", chosen.varied]
     for name in ("F1 %", "F1 within 50 ms %", "trigger F1 %"):
         columns += [name, "points"]
-    return Table(f"{chosen.title.capitalize()} beside the record's own", tuple(columns), _sparse(rows, 3), names=4)
+    return Table(f"{chosen.title.capitalize()} beside the record's own", tuple(columns), sparse(rows, 3), names=4)
 
 
 def _record_tables(chosen: Plan, results: Results) -> list[Table]:
@@ -153,13 +152,13 @@ def _record_tables(chosen: Plan, results: Results) -> list[Table]:
     tables = []
     for number, period in enumerate(results[0][1]):
         scored = [{record.record: record.beats.qrs.f1 for record in periods[number].records} for _, periods in results]
-        rows = [(name, *(_percent(scores[name]) for scores in scored)) for name in scored[0]]
+        rows = [(name, *(percent(scores[name]) for scores in scored)) for name in scored[0]]
         columns = ("record", *(variant.condition.title for variant, _ in results))
         tables.append(Table(f"F1 % of each record, {period.title}", columns, rows))
     return tables
 
 
-def _sparse(rows: Sequence[tuple[str, ...]], names: int) -> list[tuple[str, ...]]:
+def sparse(rows: Sequence[tuple[str, ...]], names: int) -> list[tuple[str, ...]]:
     """The first columns say only what differs from the row above, or follows something that does."""
     found = []
     above: tuple[str, ...] = ()
@@ -168,37 +167,6 @@ def _sparse(rows: Sequence[tuple[str, ...]], names: int) -> list[tuple[str, ...]
         found.append(("",) * same + row[same:])
         above = row
     return found
-
-
-def beat_tables(periods: Sequence[Period]) -> list[Table]:
-    """Classes: a line per record, then for each split its classes and its confusion matrix, and delays."""
-    tables = []
-    for period in periods:
-        tables.append(
-            Table(
-                f"Classes per record, {period.title}",
-                (
-                    "record",
-                    "V",
-                    "Se %",
-                    "PPV %",
-                    "F1 %",
-                    "S",
-                    "Se %",
-                    "PPV %",
-                    "F1 %",
-                    "F",
-                    "F1 %",
-                    "accuracy %",
-                ),
-                [_class_row(record) for record in period.records],
-            )
-        )
-        tables.append(_split_table(f"Classes, {period.title}", period.splits))
-        tables.append(_naming_table(f"All classes together, {period.title}", period.splits))
-        tables += [_confusion_table(split, period.title) for split in _headline(period.splits)]
-        tables.append(_milliseconds_table(period, labels=True))
-    return tables
 
 
 def kernel_tables(result: Result) -> list[Table]:
@@ -219,7 +187,7 @@ def kernel_tables(result: Result) -> list[Table]:
         for row in result.rows:
             if row.confusions:
                 score = row.score(period)
-                rows.append((row.name, str(score.tp + score.fn), str(score.fn), str(score.fp), *_ratios(score)))
+                rows.append((row.name, str(score.tp + score.fn), str(score.fn), str(score.fp), *ratios(score)))
         columns = ("detector", "beats", "missed", "extra", "Se %", "PPV %", "F1 %")
         tables.append(Table(f"Detection, {period}", columns, rows))
     return tables
@@ -231,28 +199,18 @@ def _kernel_row(result: Result, row: Row, first: str, later: str) -> tuple[str, 
     figures = "", "", ""
     if row.confusions:
         score = row.score(first)
-        figures = _percent(score.f1), _percent(row.score(later).f1), str(score.fn + score.fp)
+        figures = percent(score.f1), percent(row.score(later).f1), str(score.fn + score.fp)
     return row.name, "yes" if row.causal else "no", *time, *figures
 
 
 def _qrs_row(record: RecordScore) -> tuple[str, ...]:
     score = record.beats.qrs
     counts = str(score.tp + score.fn), str(score.fn), str(score.fp)
-    return record.record, *counts, *_ratios(score), _percent(record.narrow.qrs.f1)
+    return record.record, *counts, *ratios(score), percent(record.narrow.qrs.f1)
 
 
-def _class_row(record: RecordScore) -> tuple[str, ...]:
-    v, s, f = (record.beats.of(label) for label in "VSF")
-    return (
-        record.record,
-        *(str(v.tp + v.fn), *_ratios(v)),
-        *(str(s.tp + s.fn), *_ratios(s)),
-        *(str(f.tp + f.fn), _percent(f.f1)),
-        _percent(record.beats.accuracy),
-    )
-
-
-def _split_table(title: str, splits: Sequence[SplitScore]) -> Table:
+def split_table(title: str, splits: Sequence[SplitScore]) -> Table:
+    """A line a summary of each set of records."""
     columns = (
         "records",
         "of",
@@ -268,66 +226,50 @@ def _split_table(title: str, splits: Sequence[SplitScore]) -> Table:
         name = f"{split.title} ({len(split.records)})"
         for summary in split.summaries:
             score = summary.score
-            figures = (*_ratios(score), _interval(summary.interval), _percent(summary.average[2]))
+            figures = (*ratios(score), interval(summary.interval), percent(summary.average[2]))
             rows.append((name, summary.title, str(score.tp + score.fn), *figures))
             name = ""
     return Table(title, columns, rows, names=2)
 
 
-def _naming_table(title: str, splits: Sequence[SplitScore]) -> Table:
-    columns = ("records", "measure", "%", "95 % interval", "mean of records %")
-    rows = []
-    for split in splits:
-        name = f"{split.title} ({len(split.records)})"
-        for naming in split.namings:
-            figures = _percent(naming.gross), _interval(naming.interval), _percent(naming.average)
-            rows.append((name, naming.title, *figures))
-            name = ""
-    return Table(title, columns, rows, names=2)
-
-
-def _headline(splits: Sequence[SplitScore]) -> Sequence[SplitScore]:
-    """DS2, the set nothing was chosen on; without it the first set, which is all records."""
-    return [split for split in splits if split.title == "DS2"] or splits[:1]
-
-
-def _confusion_table(split: SplitScore, period: str) -> Table:
-    found, missed = COLUMNS[: len(AAMI_CLASSES)], COLUMNS[len(AAMI_CLASSES) :]
-    confusion = split.confusion
-    rows = []
-    for row in ROWS:
-        name = "none" if row == "O" else row
-        not_found = "" if row == "O" else str(sum(confusion[row + column] for column in missed))
-        rows.append((name, *(str(confusion[row + column]) for column in found), not_found))
-    title = f"{split.title}, {period}: annotated class by class found"
-    return Table(title, ("annotated", *AAMI_CLASSES, "missed"), rows)
-
-
-def _milliseconds_table(period: Period, *, labels: bool) -> Table:
+def milliseconds_table(period: Period, *, labels: bool) -> Table:
+    """Distances and delays; those of first labels only where they came before the last."""
+    found = period.milliseconds
     rows = [
-        (name, str(values.count), *(_ms(v) for v in (values.median, values.p95, values.p99, values.largest)))
-        for name, values in period.milliseconds.items()
-        if values.count and (labels or "label" not in name)
+        (name, str(values.count), *(ms(v) for v in (values.median, values.p95, values.p99, values.largest)))
+        for name, values in found.items()
+        if values.count
+        and (labels or "label" not in name)
+        and not ("first label" in name and values == found[name.replace("first", "final")])
     ]
     return Table(f"Milliseconds, matched beats, {period.title}", ("", "beats", "median", "p95", "p99", "max"), rows)
 
 
-def _ratios(score: Score) -> tuple[str, str, str]:
-    return _percent(score.se), _percent(score.ppv), _percent(score.f1)
+def ratios(score: Score) -> tuple[str, str, str]:
+    """Se, PPV and F1 in per cent."""
+    return percent(score.se), percent(score.ppv), percent(score.f1)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in per cent.
+
+    >>> percent(0.5), percent(math.nan)
+    ('50.00', '-')
+    """
     return "-" if math.isnan(share) else f"{100 * share:.2f}"
 
 
-def _points(difference: float) -> str:
+def points(difference: float) -> str:
+    """A difference of shares in points."""
     rounded = round(100 * difference, 2) + 0.0  # no minus before nothing
     return "-" if math.isnan(difference) else f"{rounded:+.2f}"
 
 
-def _interval(bounds: tuple[float, float]) -> str:
-    return "-" if math.isnan(bounds[0]) else f"{_percent(bounds[0])} to {_percent(bounds[1])}"
+def interval(bounds: tuple[float, float]) -> str:
+    """Two shares in per cent."""
+    return "-" if math.isnan(bounds[0]) else f"{percent(bounds[0])} to {percent(bounds[1])}"
 
 
-def _ms(value: float) -> str:
+def ms(value: float) -> str:
+    """Whole milliseconds."""
     return "-" if math.isnan(value) else f"{value:.0f}"

@@ -19,7 +19,7 @@ from trainer.stress import SNRS, Noisy
 COMPARE: Final = "compare"
 """The word that asks for all of :data:`trainer.runs.LEAD_WORDS`, one after the other."""
 
-_SPLITS: Final = ("DS1", "DS2", "all")
+SPLITS: Final = ("DS1", "DS2", "all")
 """Sets of records that variants are compared on."""
 
 
@@ -204,7 +204,7 @@ def lines_of(results: Results) -> list[Line]:
     for variant, periods in results:
         for period in periods:
             splits = {split.title: split for split in period.splits}
-            for title in _SPLITS:
+            for title in SPLITS:
                 if title not in splits:
                     continue
                 split, place = splits[title], (variant.lead_title, period.title, title)
@@ -234,12 +234,13 @@ def results_json(chosen: Plan, results: Results) -> dict[str, Any]:
         return to_json(results[0][1])
     return {
         "varied": chosen.varied or "leads",
-        "variants": [_variant_json(variant) | to_json(periods) for variant, periods in results],
+        "variants": [variant_json(variant) | to_json(periods) for variant, periods in results],
         "comparison": [_line_json(line) for line in lines_of(results)],
     }
 
 
-def _variant_json(variant: Variant) -> dict[str, Any]:
+def variant_json(variant: Variant) -> dict[str, Any]:
+    """What a variant is, as JSON values."""
     return {"leads": list(variant.leads), "condition": variant.condition.title}
 
 
@@ -250,7 +251,7 @@ def _line_json(line: Line) -> dict[str, Any]:
         "triggers": lambda a: a.triggers,
     }
     return (
-        _variant_json(line.variant)
+        variant_json(line.variant)
         | {"period": line.period, "records": line.records}
         | {name: score_json(pick(line)) | {"f1_difference": number(line.points(pick))} for name, pick in scores.items()}
         | {"cannot_analyse": number(line.unusable), "milliseconds": milliseconds_json(line.milliseconds)}

@@ -43,7 +43,17 @@ def test_scores_of_each_class() -> None:
     assert confusion.of("V", strict=True) == Score(tp=20, fn=7, fp=10)
     assert confusion.of("F") == Score(tp=6, fn=8, fp=4)
     assert confusion.accuracy == pytest.approx(126 / 155)
+    assert confusion.accuracy_with_q == pytest.approx(126 / 159)
     assert confusion.macro_f1 == pytest.approx((180 / 199 + 20 / 31 + 40 / 57 + 12 / 24) / 4)
+
+
+def test_kappa_is_agreement_beyond_chance() -> None:
+    """The example of Cohen's coefficient in two classes: 20 and 15 agreed, 5 and 10 not; missed and extra beats
+    are no agreement to count."""
+    assert with_cells(Nn=20, Ns=5, Sn=10, Ss=15, No=9, On=9).kappa == pytest.approx(0.4)
+    assert with_cells(Nn=5, Ss=5, Vv=5).kappa == 1
+    assert math.isnan(with_cells(Nn=5).kappa)
+    assert math.isnan(Confusion().kappa)
 
 
 def test_a_score_of_nothing_is_not_a_number() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,69 @@ def test_beats_scores_the_labels_of_the_model(database: Path, tmp_path: Path, mo
         "average": {"se": None, "ppv": 0.0, "f1": 0.0}, "f1_interval": [0.0, 0.0],
     }  # fmt: skip
     assert split["scores"]["accuracy"]["gross"] == 0.0
+
+
+@pytest.fixture
+def ventricular(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.runs.classifier_of", lambda model: AllVentricular())
+
+
+@pytest.mark.usefixtures("ventricular")
+def test_beats_of_leads_compared_with_a_report(database: Path, tmp_path: Path) -> None:
+    scores, folder = tmp_path / "scores.json", tmp_path / "deep" / "report"
+    arguments = "beats", "--db", database, "--leads", "compare", "--processes", 1
+    output = run(*arguments, "--json", scores, "--report", folder)
+    assert "Leads compared" in output
+    assert "note: no beat of class S, V, F is annotated in these records: not scored" in output
+    document = json.loads(scores.read_text())
+    assert [variant["leads"] for variant in document["variants"]] == [["first"], ["second"], ["both"]]
+    page, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
+    assert "annotated N, named V" in page
+    named = set(re.findall(r"\(figures/([^)]+)\)", text))
+    assert named == {path.name for path in (folder / "figures").iterdir()}
+    assert len(named) == page.count("data:image/png;base64,")
+    for leads in ("first", "second", "both"):
+        assert f"leads-{leads}-annotated-N-named-V.png" in named
+        assert f"leads-{leads}-all-from-t-0-reliability.png" in named
+
+
+@pytest.mark.usefixtures("ventricular")
+def test_beats_in_noise(noisy: Path, tmp_path: Path) -> None:
+    scores, folder = tmp_path / "scores.json", tmp_path / "report"
+    arguments = "beats", "--db", noisy, "--noise", "em", "--snr", "20,-20", "--seed", 3, "--processes", 1
+    output = run(*arguments, "--json", scores, "--report", folder)
+    assert "Classes in noise em by signal-to-noise ratio, from 5:00 on" in output
+    document = json.loads(scores.read_text())
+    assert (document["noise"], document["seed"], document["varied"]) == ("em", 3, "noise")
+    assert list(document["variants"][0]["periods"]["from t = 0"]["records"]) == ["118", "120"]  # all, not some
+    assert (folder / "figures" / "all-noise-em-from-5-00-on.png").is_file()
+
+
+def test_beats_by_the_name_of_a_set(database: Path) -> None:
+    error = failure("beats", "--db", database, "--records", "DS2", "--processes", 1)
+    assert (error.what, error.where) == ("no such record", str(database / "100"))
+
+
+def test_beats_of_paced_records(database: Path) -> None:
+    write_record(database, "102")
+    error = failure("beats", "--db", database, "--records", "102")
+    assert (error.what, error.where) == ("paced records, whose classes are not scored", "102")
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown", "--report"])
+def test_beats_refuses_what_cannot_be_written_before_any_work(database: Path, tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "scores"
+    error = failure("beats", "--db", database, "--records", "nine", option, target)
+    assert (error.what, error.where) == ("cannot be written (Not a directory)", str(target))
+
+
+def test_a_file_that_is_there_is_not_touched_by_a_refusal(database: Path, tmp_path: Path) -> None:
+    kept, none = tmp_path / "kept.json", tmp_path / "none.md"
+    kept.write_text("kept")
+    failure("beats", "--db", database, "--records", "nine", "--json", kept, "--markdown", none, "--processes", 1)
+    assert kept.read_text() == "kept"
+    assert not none.exists()
 
 
 def test_beats_with_a_model_that_is_not_there(database: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from monitor.events import Beat, Event, Qrs, Quality, Trigger
 from monitor.records import Annotations, Record
@@ -31,6 +32,7 @@ def test_a_beat_is_known_when_it_is_found_and_named_with_its_last_name() -> None
     assert outcome.search_back.tolist() == [True]
     assert (outcome.samples.tolist(), outcome.symbols) == ([50], ["V"])
     assert (outcome.confirmed.tolist(), outcome.final.tolist()) == ([90], [120])
+    assert (outcome.first_symbols, outcome.named.tolist()) == (["N"], [110])
     assert (outcome.triggers.tolist(), outcome.triggered.tolist()) == ([50], [60])
 
 
@@ -38,6 +40,16 @@ def test_a_beat_without_a_name_is_none_and_one_that_was_cut_off_is_known_with_it
     outcome = heard(Qrs("made", 50, 90), Trigger("made", 150, 160), Beat("made", 250, 300, "Q", "Q"))
     assert (outcome.samples.tolist(), outcome.confirmed.tolist()) == ([250], [300])
     assert outcome.triggers.tolist() == [150]
+
+
+def test_probabilities_are_those_of_the_last_name() -> None:
+    first, last = dict.fromkeys("NSVFQ", 0.2), dict(zip("QFVSN", (0.0, 0.1, 0.2, 0.3, 0.4), strict=True))
+    outcome = heard(
+        Beat("made", 50, 110, "N", "N", False, first), Beat("made", 50, 120, p=last), Beat("made", 150, 300)
+    )
+    assert outcome.probabilities[0] == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.0])
+    assert np.isnan(outcome.probabilities[1]).all()
+    assert heard().probabilities.shape == (0, 5)
 
 
 def test_beats_found_by_looking_back_are_put_in_order() -> None:

@@ -33,7 +33,8 @@ def outcome(found: np.ndarray, seconds: int = SECONDS, record: str = "made") -> 
     reference = np.arange(1, seconds, dtype=np.int64) * 100
     return Outcome(
         record, FS, seconds * 100, reference, ["N"] * reference.size, found, ["N"] * found.size, found + 30,
-        found + 40, np.zeros(found.size, np.bool_), found, found + 20,
+        found + 40, found + 35, ["N"] * found.size, np.full((found.size, 5), np.nan, np.float32),
+        np.zeros(found.size, np.bool_), found, found + 20,
     )  # fmt: skip
 
 
@@ -119,7 +120,7 @@ def test_a_page_shows_what_was_missed_and_what_is_extra(tmp_path: Path, monkeypa
 
 def test_a_page_of_missed_beats_alone_has_no_mark_of_an_extra_one(tmp_path: Path) -> None:
     wrong = outcome(np.delete(EVERY, 20))
-    marks = plots._Marks.of(wrong)
+    marks = plots.Marks.of(wrong)
     assert [i for i, colour in enumerate(marks.reference_colours) if colour == plots.MISSED] == [20]
     assert plots.EXTRA not in marks.found_colours
     assert len(draw_errors(record(leads=("MLII",)), wrong, tmp_path)) == 1
@@ -128,7 +129,7 @@ def test_a_page_of_missed_beats_alone_has_no_mark_of_an_extra_one(tmp_path: Path
 def test_beats_left_out_of_the_score_are_marked_as_such() -> None:
     base = outcome(EVERY)
     base.reference_symbols[10], base.reference_symbols[14] = "[", "]"
-    marks = plots._Marks.of(base)
+    marks = plots.Marks.of(base)
     assert marks.reference_colours[10:13] == [plots.LEFT_OUT] * 3  # the brackets themselves are no beats
     assert marks.found_colours[9:16] == [plots.FOUND, *[plots.LEFT_OUT] * 5, plots.FOUND]
 

@@ -11,12 +11,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from monitor.ecg import AAMI_CLASSES
+from trainer.beat_tables import beat_tables
 from trainer.confusion import Score
 from trainer.outcome import Outcome
 from trainer.scores import Distribution, score_beats, score_qrs, score_record, to_json
-from trainer.tables import Table, beat_tables, qrs_tables
+from trainer.tables import Table, qrs_tables
 
 FS = 360.0
+
+
+def probabilities(truth: list[str]) -> np.ndarray:
+    """A network that gives every beat's own class 0.8 and the other four the rest."""
+    return np.array([[0.8 if name == label else 0.05 for name in AAMI_CLASSES] for label in truth], np.float32)
 
 
 def outcome(record: str = "100", *, seconds: int = 600, wrong: int = 10, label: str = "N") -> Outcome:
@@ -38,6 +45,9 @@ def outcome(record: str = "100", *, seconds: int = 600, wrong: int = 10, label: 
         symbols=[label if k % wrong == 1 else "N" for k in keep],
         confirmed=found + 72,
         final=found + 360,
+        named=found + 144,
+        first_symbols=["N"] * found.size,
+        probabilities=probabilities(["VN"[k % wrong != 1] for k in keep]),
         search_back=np.array([k % wrong == 2 for k in keep]),
         triggers=found[::2],
         triggered=found[::2] + 18,
@@ -76,7 +86,8 @@ def test_record_score_of_a_silent_detector() -> None:
     score = score_record(
         Outcome(
             silent.record, FS, silent.length, silent.reference_samples, silent.reference_symbols,
-            nothing, [], nothing, nothing, nothing.astype(bool), nothing, nothing,
+            nothing, [], nothing, nothing, nothing, [], np.zeros((0, 5), np.float32),
+            nothing.astype(bool), nothing, nothing,
         ),
         0.0,
     )  # fmt: skip
@@ -129,6 +140,29 @@ def test_class_scores_of_right_labels() -> None:
     assert (v.score, v.average) == (Score(tp=120, fn=0, fp=0), (1.0, 1.0, 1.0))
     accuracy = split.namings[0]
     assert (accuracy.title, accuracy.gross) == ("accuracy", pytest.approx(539 / 599))
+
+
+def test_class_scores_say_how_far_probabilities_may_be_believed() -> None:
+    split = score_beats([outcome("100"), outcome("103")])[0].splits[0]
+    assert split.calibration.beats == 2 * 539
+    assert split.calibration.ece == pytest.approx(0.2)
+    assert split.decisions.unnamed.tolist() == [2 * 60, 0, 0, 0, 0]
+    assert to_json(score_beats([outcome()]))["periods"]["from t = 0"]["splits"]["all"]["average_precision"] == {
+        "N": pytest.approx(479 / 539), "S": None, "V": 1.0, "F": None
+    }  # fmt: skip
+
+
+def test_first_labels_are_scored_where_they_differ() -> None:
+    final = outcome(label="V")
+    revised = replace(final, first_symbols=outcome().symbols)
+    assert score_record(revised, 0.0).revised == 60
+    split = score_beats([revised])[0].splits[0]
+    assert split.revised == pytest.approx(60 / 539)
+    assert split.score("V").se == 1.0
+    assert split.score("V, first label").se == 0.0
+    assert set(score_record(revised, 0.0).milliseconds["R to first label"]) == {400.0}
+    steady = replace(final, first_symbols=final.symbols)
+    assert "V, first label" not in [s.title for s in score_beats([steady])[0].splits[0].summaries]
 
 
 def test_only_paced_records_score_no_classes() -> None:

@@ -42,6 +42,12 @@ def test_splits_of_another_database() -> None:
     assert splits(["sel100x", "sele0104"], classes=True) == {"all": ("sel100x", "sele0104")}
 
 
+@pytest.mark.parametrize(("title", "records"), [("DS1", DS1), ("DS2", DS2)])
+def test_a_whole_set_is_called_by_its_name(title: str, records: tuple[str, ...]) -> None:
+    assert list(splits(records, classes=True)) == [title, f"{title} without {'201' if title == 'DS1' else '202'}"]
+    assert next(iter(splits(records[1:], classes=True))) == "all"
+
+
 @given(st.sets(st.sampled_from(DS1), min_size=5), st.integers(2, 5))
 def test_folds_hold_each_record_once(records: set[str], count: int) -> None:
     found = folds(sorted(records), count)

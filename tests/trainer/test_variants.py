@@ -25,6 +25,7 @@ def outcome(record: str, *, wrong: int, unusable: int = 0) -> Outcome:
     found = np.delete(reference, np.arange(0, reference.size, wrong))
     return Outcome(
         record, FS, 60_000, reference, ["N"] * reference.size, found, ["N"] * found.size, found + 30, found + 40,
+        found + 40, ["N"] * found.size, np.full((found.size, 5), np.nan, np.float32),
         np.zeros(found.size, np.bool_), found, found + 20, np.array([[60_000 - 100 * unusable, 60_000]]),
     )  # fmt: skip
 
