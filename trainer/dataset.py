@@ -8,9 +8,9 @@ A data set is a folder::
     rows-1.npy        (n,) :data:`trainer.labelled.ROW`: label, source, place
     ...-2.npy         the same for beats of two leads
 
-A source is one record on one choice of leads, as recorded or with noise added. The folder is there whole or not at all,
-and the same records, seed and front end give the same bytes, however many processes make it. Nothing of a network is
-in it (see :mod:`monitor.beats`), so it stays true whatever model follows.
+A source is one record on one choice of leads, as recorded, with noise added, or made up of its beats. The folder is
+there whole or not at all, and the same records, seed and front end give the same bytes, however many processes make
+it. Nothing of a network is in it (see :mod:`monitor.beats`), so it stays true whatever model follows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from monitor.ecg import AAMI_CLASSES, MAX_LEADS
 from monitor.exceptions import ConfigError, RecordError
 from monitor.records import find_database, lead_columns, record_names
 from trainer.files import whole_folder
-from trainer.labelled import ROW, Labelled, Noise, labelled_beats
+from trainer.labelled import ROW, Labelled, MadeUp, Noise, labelled_beats
 from trainer.parallel import each
 from trainer.provenance import fingerprint, versions
 from trainer.runs import BOTH, FIRST, LEAD_WORDS, SECOND, choose_leads
@@ -39,7 +39,7 @@ from trainer.splits import ALL, DS1, DS2, PACED, patient_of, refuse_test_records
 from trainer.stress import RECORDS as NEVER_NOISY
 
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 TRAINING, TEST = "training", "test"
 LEAD_SETS: Final = (FIRST, SECOND, BOTH)
 _REMEDY: Final = "build it again: wardbeat dataset build"
@@ -55,7 +55,8 @@ class Source:
         path: without suffix.
         lead_set: the word, or the names, by which the leads were chosen.
         columns: their numbers in the record.
-        noise: added first; None: as recorded.
+        noise: added first; None: none.
+        made_up: takes the record's place; None: as recorded.
     """
 
     database: str
@@ -64,6 +65,7 @@ class Source:
     lead_set: str
     columns: tuple[int, ...]
     noise: Noise | None = None
+    made_up: MadeUp | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +81,7 @@ class Beats:
         databases: (n,) names of the databases.
         lead_sets: (n,) words by which the leads were chosen.
         noisy: (n,) bool, from a record with noise added.
+        made_up: (n,) bool, from a made-up record.
         samples: (n,) int64, R peaks, on the record's clock.
         final: (n,) bool, whether the row belongs to the beat's last name.
         leads: 1 or 2.
@@ -92,6 +95,7 @@ class Beats:
     databases: NDArray[np.str_]
     lead_sets: NDArray[np.str_]
     noisy: NDArray[np.bool_]
+    made_up: NDArray[np.bool_]
     samples: NDArray[np.int64]
     final: NDArray[np.bool_]
     leads: int
@@ -105,15 +109,23 @@ class Beats:
         return dict(zip(AAMI_CLASSES, found, strict=True))
 
     def taken_from(
-        self, lead_sets: Collection[str], *, databases: Collection[str] = (), noisy: bool = True, final: bool = False
+        self,
+        lead_sets: Collection[str],
+        *,
+        databases: Collection[str] = (),
+        noisy: bool = True,
+        made_up: bool = True,
+        final: bool = False,
     ) -> NDArray[np.bool_]:
         """(n,) bool: beats of those lead sets, of those databases if any is named, with noisy ones or without, with
-        the rows of provisional names or without."""
+        made-up ones or without, with the rows of provisional names or without."""
         chosen = np.isin(self.lead_sets, list(lead_sets))
         if databases:
             chosen &= np.isin(self.databases, list(databases))
         if not noisy:
             chosen &= ~self.noisy
+        if not made_up:
+            chosen &= ~self.made_up
         if final:
             chosen &= self.final
         return chosen
@@ -195,6 +207,7 @@ class DataSet:
             "databases": [source["database"] for source in self.sources],
             "lead_sets": [source["lead_set"] for source in self.sources],
             "noisy": [source["noise"] is not None for source in self.sources],
+            "made_up": [source["made_up"] is not None for source in self.sources],
         }
         by_row: dict[str, Any] = {name: np.array(values)[rows["source"]] for name, values in of.items()}
         return Beats(
@@ -240,6 +253,7 @@ def plan(
     lead_sets: Sequence[str] = LEAD_SETS,
     noises: Sequence[tuple[str, float]] = (),
     nstdb: str | Path = "nstdb",
+    made_up: int = 0,
     seed: int = 0,
     test: bool = False,
 ) -> list[Source]:
@@ -252,20 +266,24 @@ def plan(
             leads is left out for that set.
         noises: kind and signal-to-noise ratio, dB, of the copies to add; records 118 and 119 get none.
         nstdb: where their noise is.
-        seed: of the noise.
+        made_up: how many made-up records of each patient to add.
+        seed: of the noise, and of what is made up.
         test: for scores, not for training.
 
     Raises:
         RecordError: a database or a record is not there.
-        ConfigError: test records without `test`, or noise with it.
+        ConfigError: test records without `test`, or noise or made-up records with it.
     """
     if not test:
         refuse_test_records(records, "--records")
     if noises and test:
         remedy = "score in noise with wardbeat evaluate beats"
         raise ConfigError("the noise that training hears", where="--noise", remedy=remedy)
+    if made_up and test:
+        raise ConfigError("made-up records tell nothing of real ones", where="--made-up", remedy="leave it out")
     folder = find_database(nstdb) if noises else Path()
     copies = [None, *(Noise(kind, snr, folder, seed) for kind, snr in noises)]
+    others = [MadeUp(copy, seed) for copy in range(made_up)]
     sources: list[Source] = []
     used: set[str] = set()
     for database in databases:
@@ -280,6 +298,7 @@ def plan(
                         for noise in copies
                         if noise is None or record not in NEVER_NOISY
                     ]
+                    sources += [Source(name, record, home / record, lead_set, columns, made_up=one) for one in others]
     missing = sorted(set(records) - used)
     if missing:
         where = ", ".join(str(database) for database in databases)
@@ -317,7 +336,7 @@ class _Job:
 def _write_part(job: _Job) -> dict[str, Any]:
     """Find the beats of one source, leave them as a part of the data set, and say what they are."""
     source = job.source
-    found: Labelled = labelled_beats(source.path, list(source.columns), source.noise)
+    found: Labelled = labelled_beats(source.path, list(source.columns), source.noise, source.made_up)
     found.rows["source"] = job.number
     for name in ("windows", "features", "rows"):
         with (job.folder / f"part-{job.number}-{name}").open("wb") as file:
@@ -332,6 +351,7 @@ def _write_part(job: _Job) -> dict[str, Any]:
         "leads": list(found.leads),
         "fs": found.fs,
         "noise": None if noise is None else {"kind": noise.kind, "snr": noise.snr, "seed": noise.seed},
+        "made_up": None if source.made_up is None else {"copy": source.made_up.copy, "seed": source.made_up.seed},
         "annotated": found.annotated,
         "found": found.found,
         "rows": len(found.rows),

@@ -26,6 +26,9 @@ Records = Annotated[
 Leads = Annotated[str, typer.Option(help="Choices of leads: first, second, both, or names: MLII,V1,MLII+V1.")]
 Noise = Annotated[str, typer.Option(metavar="ma|bw|motion,...", help="Add copies with this noise.")]
 Ratios = Annotated[str, typer.Option("--snr", metavar="DB,...", help="... at these signal-to-noise ratios.")]
+MadeUp = Annotated[
+    int, typer.Option(min=0, metavar="COPIES", help="Add so many records of made-up atrial ectopy a patient.")
+]
 NoiseDatabase = Annotated[str, typer.Option("--noise-db", metavar="NAME_OR_PATH", help="Noise Stress Test Database.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the data set; one that is there is replaced.")]
 Test = Annotated[bool, typer.Option("--test", help="For scores, of test records; never trained on.")]
@@ -40,6 +43,7 @@ def build(
     noise: Noise = "",
     snr: Ratios = "12",
     noise_db: NoiseDatabase = "nstdb",
+    made_up: MadeUp = 0,
     out: Out = Path("runs/dataset"),
     test: Test = False,
     without: Without = "",
@@ -49,7 +53,8 @@ def build(
     """Find and label the beats of records with the monitor's own front end.
 
     Each record is analysed on each choice of its leads, as recorded and, if asked for, with noise added (minutes 0-15
-    of the noise records; 118 and 119 stay without). The folder is written whole or not at all.
+    of the noise records; 118 and 119 stay without). Made-up records tell a patient's own beats in another order, with
+    atrial premature beats. The folder is written whole or not at all.
     """
     from trainer import dataset
     from trainer.progress import progress
@@ -60,6 +65,7 @@ def build(
         lead_sets=words(leads),
         noises=noises_of(noise, snr),
         nstdb=noise_db,
+        made_up=made_up,
         seed=seed,
         test=test,
     )
@@ -140,13 +146,15 @@ def _show(data: Any) -> None:
     for source in data.sources:
         noise = source["noise"]
         title = "as recorded" if noise is None else f"{noise['kind']} {noise['snr']:g} dB"
+        if source["made_up"] is not None:
+            title = "made up"
         groups.setdefault((source["database"], source["lead_set"], title), []).append(source)
     rows = []
     for (database, lead_set, title), mine in groups.items():
         annotated, kept = sum(s["annotated"] for s in mine), sum(s["rows"] for s in mine)
         counts = (str(sum(s["labels"][name] for s in mine)) for name in AAMI_CLASSES)
         rows.append((database, lead_set, title, str(len(mine)), str(annotated), str(kept), *counts))
-    columns = "database", "leads", "noise", "records", "annotated", "labelled", *AAMI_CLASSES
+    columns = "database", "leads", "signal", "records", "annotated", "labelled", *AAMI_CLASSES
     page().print(Table(f"{data.folder}: for {data.purpose}", columns, rows, names=3).to_rich())
     front = data.manifest["front_end"]["fingerprint"]
     page().print(f"front end {front[:12]}, data set {data.digest[:12]}, seed {data.manifest['seed']}")

@@ -68,9 +68,7 @@ def draw_beats(beats: Beats, examples: int = 6, seed: int = 0) -> Figure:
                 wave = beats.windows[row, CHANNELS.index(name)]
                 axis.plot(ms, wave, style, color=COLOURS[AAMI_CLASSES[k]], linewidth=1.2, label=name)
             axis.axvline(0.0, color="#bbbbbb", linewidth=0.6)
-            title = (
-                f"{AAMI_CLASSES[k]}  {beats.records[row]}, {beats.lead_sets[row]}{', noisy' * bool(beats.noisy[row])}"
-            )
+            title = f"{AAMI_CLASSES[k]}  {beats.records[row]}, {beats.lead_sets[row]}{_kind(beats, row)}"
             axis.set_title(title, fontsize=7)
     axes[0, 0].legend(fontsize=6, frameon=False)
     figure.supxlabel("ms from R", fontsize=8)
@@ -113,3 +111,7 @@ def draw_classes(data: DataSet) -> Figure:
     axes[-1].set_xticks(at, [record for _, record in shown], rotation=90, fontsize=7)
     axes[-1].set_xlim(-0.7, len(shown) - 0.3)
     return figure
+
+
+def _kind(beats: Beats, row: int) -> str:
+    return ", noisy" * bool(beats.noisy[row]) + ", made up" * bool(beats.made_up[row])

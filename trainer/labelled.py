@@ -20,6 +20,7 @@ from monitor.events import Beat
 from monitor.exceptions import ConfigError
 from monitor.records import Annotations, Record, read_annotations, read_record
 from monitor.replay import analyse
+from trainer import ectopy
 from trainer.conditions import Resampled
 from trainer.disturbance import MOTION, RECORDED, disturb
 from trainer.ec57 import WINDOW, flutter_intervals, match_beats
@@ -70,6 +71,33 @@ class Noise:
         rng = np.random.default_rng((self.seed, zlib.crc32(key.encode())))
         noisy = disturb(record, reference, self.kind, self.snr, self.folder, rng)
         return Record(record.name, float(FS), record.leads, noisy.astype(np.float32)), reference
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUp:
+    """Made-up atrial ectopy of a record's own beats (:mod:`trainer.ectopy`), in place of the record.
+
+    Attributes:
+        copy: number of the made-up record.
+        seed: of it, together with the record's name and that number.
+    """
+
+    copy: int
+    seed: int = 0
+
+    def make(self, path: Path, leads: list[int]) -> tuple[Record, Annotations] | None:
+        """The made-up record and its annotations on some leads; None if the real one has too few normal beats.
+
+        Both leads are made together, whichever are asked for.
+        """
+        record, reference = read_record(path, [0, 1]), read_annotations(path)
+        rng = np.random.default_rng((self.seed, self.copy, zlib.crc32(record.name.encode())))
+        made = ectopy.make(record, reference, rng)
+        if made is None:
+            return None
+        whole, reference = made
+        names = tuple(whole.leads[lead] for lead in leads)
+        return Record(whole.name, whole.fs, names, whole.signal[:, leads]), reference
 
 
 @dataclass(slots=True, eq=False)
@@ -126,7 +154,9 @@ def _empty(leads: int) -> tuple[NDArray[np.float32], NDArray[np.float32], list[B
     return windows, np.empty((0, len(features_of(leads))), np.float32), []
 
 
-def labelled_beats(path: Path, leads: list[int] | None = None, noise: Noise | None = None) -> Labelled:
+def labelled_beats(
+    path: Path, leads: list[int] | None = None, noise: Noise | None = None, made_up: MadeUp | None = None
+) -> Labelled:
     """The labelled beats of one record, as the monitor finds them on some of its leads.
 
     Beats that no annotation confirms, and those within ventricular flutter, are left out.
@@ -135,12 +165,21 @@ def labelled_beats(path: Path, leads: list[int] | None = None, noise: Noise | No
         path: of the record.
         leads: their numbers; the first if not given.
         noise: what is added to the signal first.
+        made_up: what takes the record's place; a record that has too few normal beats for that gives no beats.
 
     Raises:
         RecordError: the record or its reference annotations cannot be read.
         ConfigError: noise on this record is for scores alone.
     """
-    record, reference = read_record(path, leads or [0]), read_annotations(path)
+    leads = leads or [0]
+    if made_up is None:
+        record, reference = read_record(path, leads), read_annotations(path)
+    elif (made := made_up.make(path, leads)) is not None:
+        record, reference = made
+    else:
+        record = read_record(path, leads)
+        windows, features, _ = _empty(len(leads))
+        return Labelled(windows, features, np.zeros(0, ROW), record.leads, record.fs, 0, 0)
     if noise is not None:
         record, reference = noise.add(record, reference)
     windows, features, beats = inputs_of(record)

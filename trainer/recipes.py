@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, get_type_hints
 
+from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ConfigError
 from trainer.model import Architecture
 
@@ -42,7 +43,9 @@ class Recipe:
         smoothing: share of each label that is spread over all classes.
         balance: exponent of the inverse class frequency in the loss weights: 0 none, 1 full balance.
         sampling: the same for how often beats are drawn.
-        patient_balance: the same for the number of beats of a patient, in the loss weights.
+        patient_balance: the same for how many beats of a class a patient has, in the loss weights.
+        made_up: weight of all made-up beats of each class over that of the real ones, in the order of the classes; a
+            class with no real beats weighs as recorded. Priors stay those of real records.
         distill: share of the loss that goes by soft labels where some are given.
         noise: standard deviation of noise added to the windows, in units of the normal beat.
         feature_noise: the same for the features, in their standard deviations.
@@ -73,6 +76,7 @@ class Recipe:
     balance: float = 0.25
     sampling: float = 0.0
     patient_balance: float = 0.0
+    made_up: tuple[float, ...] = (0.3, 0.5, 0.0, 0.0, 0.0)
     distill: float = 0.0
     noise: float = 0.03
     feature_noise: float = 0.0
@@ -100,6 +104,7 @@ class Recipe:
             "smoothing": 0.0 <= self.smoothing < 1.0,
             "distill": 0.0 <= self.distill <= 1.0,
             "jitter": self.jitter >= 0,
+            "made_up": len(self.made_up) == len(AAMI_CLASSES) and min(self.made_up) >= 0.0,
         }
         for name, good in rules.items():
             if not good:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trainer.dataset_cli import MadeUp, Noise, NoiseDatabase, Ratios
 from trainer.options import Device, Processes, Seed, console, page
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def train(
     leads: LeadCount = 1,
     db: Databases = "mitdb,qtdb",
     records: Records = "",
+    noise: Noise = "ma,motion",
+    snr: Ratios = "12",
+    noise_db: NoiseDatabase = "nstdb",
+    made_up: MadeUp = 2,
     dataset: Folder = None,
     without: Without = "",
     out: Out = Path("runs"),
@@ -72,7 +77,7 @@ def train(
     """
     import torch
 
-    from trainer.dataset_cli import classes_of
+    from trainer.dataset_cli import classes_of, noises_of
     from trainer.experiment import find_experiment
     from trainer.export import export
     from trainer.training import check_classes, device_of, rows_for, train_members
@@ -82,7 +87,8 @@ def train(
     experiment = _with_epochs(find_experiment(config or _default(leads), leads), epochs)
     if variant:
         experiment = _only(experiment, experiment.variant(variant))
-    data = _data_set(dataset or out / "dataset", db, records, classes_of(without), experiment, processes)
+    plan = {"noises": noises_of(noise, snr), "nstdb": noise_db, "made_up": made_up}
+    data = _data_set(dataset or out / "dataset", db, records, plan, classes_of(without), processes)
     beats = data.for_training().beats(leads)
     for recipe in experiment.recipes:
         check_classes(beats, rows_for(beats, recipe), data.manifest["without"])
@@ -121,9 +127,7 @@ def _only(experiment: Experiment, recipe: Recipe) -> Experiment:
     return replace(experiment, recipes=(recipe,))
 
 
-def _data_set(
-    folder: Path, db: str, records: str, without: list[str], experiment: Experiment, processes: int
-) -> DataSet:
+def _data_set(folder: Path, db: str, records: str, more: dict[str, Any], without: list[str], processes: int) -> DataSet:
     """The data set that is there, if it fits the front end; else a new one."""
     from trainer.dataset import MANIFEST, DataSet, build, plan
     from trainer.options import words
@@ -133,7 +137,7 @@ def _data_set(
     refuse_test_records(words(records), "--records")
     if (folder / MANIFEST).is_file():
         return DataSet(folder)
-    sources = plan(words(db), records=words(records))
+    sources = plan(words(db), records=words(records), **more)
     with progress(console(), "finding beats", len(sources)) as step:
         return build(sources, folder, without=without, processes=processes, progress=step)
 

@@ -37,6 +37,8 @@ Rows = NDArray[np.int64]
 """Indices into :class:`trainer.dataset.Beats`."""
 
 _CLASSES: Final = len(AAMI_CLASSES)
+_FEW: Final = 50
+"""Beats of a class that a patient is taken to have besides."""
 _R: Final = BEFORE // STRIDE
 _SPAN: Final = 1 << 20  # epochs a seed is good for
 
@@ -91,11 +93,33 @@ def class_weights(labels: NDArray[np.int64], recipe: Recipe) -> NDArray[np.float
     return found
 
 
-def beat_weights(labels: NDArray[np.int64], patients: NDArray[np.str_], recipe: Recipe) -> NDArray[np.float32]:
-    """(n,) loss weights of the beats: of their class, and of their patient; mean 1."""
-    _, which, counts = np.unique(patients, return_inverse=True, return_counts=True)
-    weights = class_weights(labels, recipe)[labels] * counts.astype(np.float64)[which] ** -recipe.patient_balance
+def beat_weights(beats: Beats, rows: Rows, recipe: Recipe) -> NDArray[np.float32]:
+    """(n,) loss weights of the beats in `rows`: of their class, of their patient, of being made up or not; mean 1."""
+    labels, made_up = beats.labels[rows], beats.made_up[rows]
+    weights = np.zeros(len(rows))
+    for part in (~made_up, made_up):
+        weights[part] = _balanced(labels[part], beats.patients[rows[part]], recipe)
+    for number, share in enumerate(recipe.made_up):
+        real, other = (labels == number) & ~made_up, (labels == number) & made_up
+        if real.any() and other.any():
+            weights[other] *= share * weights[real].sum() / weights[other].sum()
     found: NDArray[np.float32] = (weights / weights.mean()).astype(np.float32)
+    return found
+
+
+def _balanced(labels: NDArray[np.int64], patients: NDArray[np.str_], recipe: Recipe) -> NDArray[np.float64]:
+    """(n,) loss weights by class and patient; those of a class add up to what :func:`class_weights` gives it."""
+    if not len(labels):
+        return np.zeros(0)
+    each = class_weights(labels, recipe)[labels]
+    groups = np.unique(patients, return_inverse=True)[1] * _CLASSES + labels
+    _, which, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    weights = (counts.astype(np.float64)[which] + _FEW) ** -recipe.patient_balance
+    for number in range(_CLASSES):
+        mine = labels == number
+        if mine.any():
+            weights[mine] *= each[mine].sum() / weights[mine].sum()
+    found: NDArray[np.float64] = weights
     return found
 
 
@@ -202,7 +226,7 @@ def train(
     refuse_test_records(np.unique(beats.records[rows]).tolist(), "training")
     key = _key_of(beats, rows, recipe, seed, soft)
     held = np.isin(beats.patients[rows], held_out_patients(beats, rows, recipe, seed))
-    watched = rows[held & ~beats.noisy[rows]]
+    watched = rows[held & ~beats.noisy[rows] & ~beats.made_up[rows]]
     rows = rows[~held]
     torch.manual_seed(seed)
     net = BeatNet(recipe.architecture)
@@ -267,7 +291,7 @@ class _Batches:
         self.features = torch.from_numpy(np.asarray(beats.features[rows]))
         self.spread = self.features.std(0).clamp_min(1e-3)
         self.labels = torch.from_numpy(labels)
-        self.weights = torch.from_numpy(beat_weights(labels, beats.patients[rows], recipe))
+        self.weights = torch.from_numpy(beat_weights(beats, rows, recipe))
         self.soft = None if soft is None else torch.from_numpy(np.asarray(soft[rows], np.float32))
         counts = np.maximum(np.bincount(labels, minlength=_CLASSES), 1).astype(np.float64)
         self.chances = torch.from_numpy(counts[labels] ** -recipe.sampling)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from monitor.beats import CHANNELS, WIDTH
 from monitor.exceptions import ConfigError
@@ -33,6 +34,17 @@ from trainer.training import (
     train,
     train_members,
 )
+
+
+def some_beats(labels: NDArray[np.int64], **given: Any) -> Beats:
+    """Beats of which only the labels, and what is given, matter."""
+    n = len(labels)
+    empty = {"windows": np.zeros((n, 1, 1), np.float32), "features": np.zeros((n, 1), np.float32)}
+    words = {name: np.full(n, "a") for name in ("records", "patients", "databases", "lead_sets")}
+    flags = {name: np.zeros(n, bool) for name in ("noisy", "made_up", "final")}
+    values: dict[str, Any] = empty | words | flags | {"samples": np.arange(n), "labels": labels, "leads": 1} | given
+    return Beats(**values)
+
 
 QUICK = Recipe("quick", epochs=3, batch=32, learn_from=("first",))
 
@@ -212,11 +224,21 @@ def test_class_weights_are_one_on_average_and_favour_the_rare() -> None:
 
 
 def test_patients_count_alike_if_asked() -> None:
-    labels = np.zeros(100, np.int64)
-    patients = np.repeat(["a", "b"], [90, 10])
-    weights = beat_weights(labels, patients, Recipe(balance=0.0, patient_balance=1.0))
-    assert np.isclose(weights[:90].sum(), weights[90:].sum())
+    patients = np.repeat(["a", "b"], [950, 150])
+    some = some_beats(np.zeros(1100, np.int64), patients=patients)
+    weights = beat_weights(some, np.arange(1100), Recipe(balance=0.0, patient_balance=1.0))
+    assert np.isclose(weights[0] * 1000, weights[-1] * 200)  # fifty more are taken to be there
     assert np.isclose(weights.mean(), 1.0)
+
+
+def test_made_up_beats_weigh_their_share_of_the_real_ones() -> None:
+    labels = np.repeat([0, 1, 0, 1], [500, 20, 300, 700])
+    some = some_beats(labels, made_up=np.arange(1520) >= 520)
+    weights = beat_weights(some, np.arange(1520), Recipe(balance=0.0, made_up=(0.3, 0.5, 0.0, 0.0, 0.0)))
+    total = {(y, m): weights[(labels == y) & (some.made_up == m)].sum() for y in (0, 1) for m in (False, True)}
+    assert np.isclose(total[0, True], 0.3 * total[0, False])
+    assert np.isclose(total[1, True], 0.5 * total[1, False])
+    assert np.isclose(total[1, False] / total[0, False], 20 / 500, rtol=0.2)  # rare classes are floored
 
 
 def test_losses_by_the_book() -> None:
