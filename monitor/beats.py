@@ -37,36 +37,125 @@ WIDTH: Final = (BEFORE + AFTER) // STRIDE
 """Points in a window, 180 Hz."""
 
 CHANNELS: Final = ("beat", "difference")
+"""Channels of a lead's window."""
 
-CONTEXT: Final = 6
-"""Features that are known when the beat is found; the others need its window."""
-
-FEATURES: Final = (
+CONTEXT_FEATURES: Final = (
     "rr_to_mean8",  # log of the interval before the beat over the mean of the 8 before it
     "rr_to_mean40",
     "rr_to_mean120",
-    "previous_rr_to_mean8",
-    "rr_before_that_to_mean8",
+    "rr_to_median8",
+    "rr_to_median40",
+    "rr_to_median120",
+    "rr_to_median400",
+    "rr_to_short40",  # over the shortest tenth of the last 40
+    "rr_to_long40",  # over the longest tenth
+    "rr_to_short120",
+    "rr_to_long120",
+    "rr_to_short400",
+    "rr_to_long400",
+    "rank40",  # share of the last 40 that are shorter
+    "rank120",
+    "rank400",
+    "rr_to_normal",  # over the running interval of beats that rule and timing call normal
+    "rr_to_shortest8",
+    "rr_to_longest8",
+    "rr_to_previous",
+    "previous_rr1",  # the intervals before it, over the median of 40
+    "previous_rr2",
+    "previous_rr3",
+    "previous_rr4",
+    "previous_rr5",
+    "previous_rr6",
+    "previous_rr7",
     "irregularity",  # standard deviation of the last 8 over their mean
+    "change16",  # median change, log, between neighbouring intervals of the last 16
+    "change64",
+    "jumps16",  # share of them above a tenth
+    "jumps64",
+    "turns32",  # share of turning points
+    "spread40",  # log of the upper over the lower quartile
+    "reach40",  # log of the longest over the shortest tenth
+    "spread120",
+    "reach120",
+    "spread400",
+    "reach400",
+    "previous_v1",
+    "previous_v2",
+    "previous_s1",
+    "previous_s2",
+    "v_share16",
+    "s_share16",
+    "early_run",
+    "experience",  # beats seen, 1 from 32 on
+)
+LEAD_FEATURES: Final = (
     "likeness",  # correlation with the running normal beat, QRS and T
     "previous_likeness",
     "qrs_likeness",  # the same within 80 ms of R
-    "size_to_normal",  # log of the ratio of amplitudes
-    "spread_to_normal",  # log of the ratio of QRS widths, by the spread of the slope's energy
-    "p_difference",  # rms of the difference to the normal beat before the QRS, over the normal amplitude
+    "t_likeness",
+    "size_to_normal",
+    "spread_to_normal",
+    "p_difference",
     "qrs_difference",
     "t_difference",
-    "likeness_to_usual",  # log of 1 - likeness over what it usually is for this patient's normal beats
-    "p_difference_to_usual",  # the same for the differences and for the width
+    "qrs_projection",
+    "t_projection",
+    "likeness_to_usual",
+    "p_difference_to_usual",
     "qrs_difference_to_usual",
     "t_difference_to_usual",
     "spread_to_usual",
-    "familiarity",  # weight of the cluster the beat belongs to over that of the normal beat, at most 1
-    "rule_n",  # the kernel's own label
+    "size_to_usual",
+    "slope_to_usual",
+    "area_to_usual",
+    "up_to_usual",
+    "down_to_usual",
+    "familiarity",
+    "cluster_share",
+    "cluster_timing",
+    "cluster_early",
+    "cluster_ventricular",
+    "cluster_spread",
+    "cluster_likeness",
+    "cluster_to_normal",
+    "normal_share",
+    "likeness_to_last",
+    "size_to_last",
+    "spread_to_last",
+    "p_likeness",
+    "p_shift",
+    "p_size",
+    "p_projection",
+    "p_power",
+    "p_visible",
+    "tail_difference",
+    "tail_difference_to_usual",
+    "tail_bump",
+    "fusion_normal",
+    "fusion_ventricular",
+    "fusion_rest",
+    "fusion_gain",
+    "restless",
+    "rule_n",
     "rule_s",
     "rule_v",
-    "experience",  # beats seen, 1 from 32 on
 )
+
+
+def features_of(leads: int) -> tuple[str, ...]:
+    """Names of the features of so many leads."""
+    second = tuple(f"second_{name}" for name in LEAD_FEATURES) if leads > 1 else ()
+    return CONTEXT_FEATURES + LEAD_FEATURES + second
+
+
+def channels_of(leads: int) -> tuple[str, ...]:
+    """Names of the window channels of so many leads."""
+    return CHANNELS + (tuple(f"second_{name}" for name in CHANNELS) if leads > 1 else ())
+
+
+CONTEXT: Final = len(CONTEXT_FEATURES)
+LEAD: Final = len(LEAD_FEATURES)
+FEATURES: Final = features_of(MAX_LEADS)
 
 RULE_N, RULE_S, RULE_V = 0, 1, 2
 RULE_CLASSES: Final = ("N", "S", "V")
@@ -104,6 +193,46 @@ BEAT: Final = np.dtype(
         ("emitted", np.int64),
         ("search_back", np.int64),
         ("rule", np.int64),
+        ("leads", np.int64),  # in how many leads its window was usable
+    ],
+    align=True,
+)
+
+_SCALES: Final = np.array([8, 40, 120, 400])
+_MOST: Final = 400
+_HISTORY: Final = 64
+_MEASURES: Final = 13
+_TAIL_FIRST: Final = round(0.150 * FS) // STRIDE
+_TAIL: Final = round(1.000 * FS) // STRIDE - _TAIL_FIRST
+_P_FIRST: Final = -(round(0.260 * FS) // STRIDE)
+_P_LAST: Final = -(round(0.060 * FS) // STRIDE)
+_P: Final = _P_LAST - _P_FIRST
+_P_SHIFT: Final = 5
+_EARLY: Final = -0.12
+
+LEAD_STATE: Final = np.dtype(
+    [
+        ("usable", np.int64),
+        ("usable_since", np.int64),
+        ("beat_count", np.int64),
+        ("shape", np.float64, (_CLUSTERS, WIDTH)),  # mV
+        ("weight", np.float64, (_CLUSTERS,)),
+        ("cluster_spread", np.float64, (_CLUSTERS,)),
+        ("cluster_timing", np.float64, (_CLUSTERS,)),
+        ("cluster_early", np.float64, (_CLUSTERS,)),
+        ("cluster_ventricular", np.float64, (_CLUSTERS,)),
+        ("last_likeness", np.float64),
+        ("last", np.float64, (WIDTH,)),
+        ("last_spread", np.float64),
+        ("last_r", np.int64),
+        ("last_rule", np.int64),
+        ("usual", np.float64, (_MEASURES,)),
+        ("usual_count", np.int64),
+        ("tail", np.float64, (_TAIL,)),
+        ("tail_count", np.int64, (_TAIL,)),
+        ("p", np.float64, (_P,)),
+        ("p_count", np.int64),
+        ("p_noise", np.float64),
     ],
     align=True,
 )
@@ -111,25 +240,28 @@ BEAT: Final = np.dtype(
 STATE: Final = np.dtype(
     [
         ("ring", np.float32, (MAX_LEADS, RING)),  # display signal, mV
+        ("leads", np.int64),
         ("lead", np.int64),  # the one that beats are placed on and named from
         ("written", np.int64),  # display samples so far
         ("last_r", np.int64),
         ("polarity", np.float64),  # running mean of the sign of R
-        ("intervals", np.float64, (_INTERVALS,)),  # s, a ring
-        ("interval_count", np.int64),
-        ("beat_count", np.int64),
         ("pending", np.int64),  # beats whose window is not complete, oldest first
         ("pending_r", np.int64, (_PENDING,)),
         ("pending_known", np.int64, (_PENDING,)),  # the sample that found it
         ("pending_search_back", np.int64, (_PENDING,)),
-        ("pending_context", np.float64, (_PENDING, CONTEXT)),
-        ("shape", np.float64, (_CLUSTERS, WIDTH)),  # mV
-        ("weight", np.float64, (_CLUSTERS,)),
-        ("cluster_spread", np.float64, (_CLUSTERS,)),
-        ("cluster_timing", np.float64, (_CLUSTERS,)),  # mean of rr_to_mean8
-        ("last_likeness", np.float64),
-        ("usual", np.float64, (5,)),  # running means over normal beats of what the ``_to_usual`` features compare
-        ("usual_count", np.int64),
+        ("pending_interval", np.float64, (_PENDING,)),
+        ("intervals", np.float64, (_MOST,)),  # s, a ring
+        ("interval_count", np.int64),
+        ("sorted", np.float64, (4, _MOST)),  # the last 8, 40, 120 and 400, each in order
+        ("changes", np.float64, (_HISTORY,)),
+        ("change_count", np.int64),
+        ("rules", np.int64, (16,)),
+        ("beat_count", np.int64),
+        ("normal_rr", np.float64),
+        ("early_run", np.int64),
+        ("last_normal", np.int64),
+        ("interval_known", np.int64),
+        ("of_lead", LEAD_STATE, (MAX_LEADS,)),
     ],
     align=True,
 )
@@ -138,9 +270,13 @@ _NEVER: Final = -(1 << 40)
 
 
 @kernel
-def start(state):  # type: ignore[no-untyped-def]
+def start(state, leads):  # type: ignore[no-untyped-def]
     """Make a zeroed STATE record ready for its first sample."""
     state["last_r"] = _NEVER
+    state["leads"] = leads
+    for lead in range(leads):
+        state["of_lead"][lead]["usable"] = 1
+        state["of_lead"][lead]["last_r"] = _NEVER
 
 
 @kernel
@@ -155,17 +291,20 @@ def write(state, display, leads, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def use_lead(state, lead):  # type: ignore[no-untyped-def]
-    """Place and name beats on another lead from now on; what was learnt of shapes is of no use there."""
-    if lead == state["lead"]:
-        return
-    state["lead"] = lead
-    state["polarity"] = 0.0
-    state["beat_count"] = 0
-    state["last_likeness"] = 0.0
-    state["usual_count"] = 0
-    for k in range(_CLUSTERS):
-        state["weight"][k] = 0.0
+def use_lead(state, lead, usable):  # type: ignore[no-untyped-def]
+    """A lead can be analysed from now on, or cannot."""
+    one = state["of_lead"][lead]
+    if usable and not one["usable"]:
+        one["usable_since"] = state["written"]
+    if not usable:
+        one["last_r"] = _NEVER
+    one["usable"] = 1 if usable else 0
+    for n in range(state["leads"]):
+        if state["of_lead"][n]["usable"]:
+            if n != state["lead"]:
+                state["lead"] = n
+                state["polarity"] = 0.0
+            break
 
 
 @kernel
@@ -222,17 +361,6 @@ def place(state, peak):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _mean_interval(state, most):  # type: ignore[no-untyped-def]
-    count = min(state["interval_count"], most)
-    if count == 0:
-        return 0.0
-    total = 0.0
-    for i in range(count):
-        total += state["intervals"][(state["interval_count"] - 1 - i) % _INTERVALS]
-    return total / count
-
-
-@kernel
 def _log_ratio(a, b):  # type: ignore[no-untyped-def]
     if a <= 0.0 or b <= 0.0:
         return 0.0
@@ -241,37 +369,21 @@ def _log_ratio(a, b):  # type: ignore[no-untyped-def]
 
 @kernel
 def push(state, peak, known, search_back):  # type: ignore[no-untyped-def]
-    """Take a detection: place R, note the RR context, wait for the window.
+    """Take a detection: place R, note the interval, wait for the window.
 
     Returns:
         The sample of the R peak.
     """
     r = place(state, peak)
+    slot = state["pending"]
     interval = 0.0
     if state["last_r"] != _NEVER:
-        interval = min((r - state["last_r"]) / FS, 10.0)
-    mean8 = _mean_interval(state, 8)
-    total = state["interval_count"]
-    slot = state["pending"]
-    context = state["pending_context"][slot]
-    context[0] = _log_ratio(interval, mean8)
-    context[1] = _log_ratio(interval, _mean_interval(state, 40))
-    context[2] = _log_ratio(interval, _mean_interval(state, 120))
-    context[3] = _log_ratio(state["intervals"][(total - 1) % _INTERVALS], mean8) if total > 0 else 0.0
-    context[4] = _log_ratio(state["intervals"][(total - 2) % _INTERVALS], mean8) if total > 1 else 0.0
-    deviation = 0.0
-    count = min(total, 8)
-    for i in range(count):
-        d = state["intervals"][(total - 1 - i) % _INTERVALS] - mean8
-        deviation += d * d
-    context[5] = sqrt(deviation / count) / mean8 if count > 1 else 0.0
-    if interval > 0.0:
-        state["intervals"][total % _INTERVALS] = interval
-        state["interval_count"] = total + 1
+        interval = max(min((r - state["last_r"]) / FS, 10.0), 0.0)
     state["last_r"] = r
     state["pending_r"][slot] = r
     state["pending_known"][slot] = known
     state["pending_search_back"][slot] = search_back
+    state["pending_interval"][slot] = interval
     state["pending"] = slot + 1
     return r
 
@@ -348,14 +460,160 @@ def _fit(shape, window, reach, before, after):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _normal_cluster(state):  # type: ignore[no-untyped-def]
+def _keep_interval(state, interval):  # type: ignore[no-untyped-def]
+    """Add an interval to the ring and to each sorted window; drop what leaves the window."""
+    total = state["interval_count"]
+    for s in range(4):
+        most = _SCALES[s]
+        values = state["sorted"][s]
+        count = min(total, most)
+        if total >= most:
+            old = state["intervals"][(total - most) % _MOST]
+            i = 0
+            while values[i] < old:
+                i += 1
+            for j in range(i, count - 1):
+                values[j] = values[j + 1]
+            count -= 1
+        i = count
+        while i > 0 and values[i - 1] > interval:
+            values[i] = values[i - 1]
+            i -= 1
+        values[i] = interval
+    if total > 0:
+        before = state["intervals"][(total - 1) % _MOST]
+        state["changes"][state["change_count"] % _HISTORY] = abs(log(interval / before))
+        state["change_count"] += 1
+    state["intervals"][total % _MOST] = interval
+    state["interval_count"] = total + 1
+
+
+@kernel
+def _quantile(state, scale, share):  # type: ignore[no-untyped-def]
+    count = min(state["interval_count"], _SCALES[scale])
+    if count == 0:
+        return 0.0
+    at = share * (count - 1)
+    low = int(at)
+    high = min(low + 1, count - 1)
+    values = state["sorted"][scale]
+    return values[low] + (at - low) * (values[high] - values[low])
+
+
+@kernel
+def _rank(state, scale, interval):  # type: ignore[no-untyped-def]
+    count = min(state["interval_count"], _SCALES[scale])
+    if count == 0 or interval <= 0.0:
+        return 0.5
+    shorter = 0.0
+    for i in range(count):
+        if state["sorted"][scale, i] < interval:
+            shorter += 1.0
+        elif state["sorted"][scale, i] == interval:
+            shorter += 0.5
+        else:
+            break
+    return shorter / count
+
+
+@kernel
+def _past(state, back):  # type: ignore[no-untyped-def]
+    """The interval so many before; 0 where there is none."""
+    total = state["interval_count"]
+    return state["intervals"][(total - back) % _MOST] if total >= back and back <= _MOST else 0.0
+
+
+@kernel
+def _mean(state, most):  # type: ignore[no-untyped-def]
+    count = min(state["interval_count"], most)
+    if count == 0:
+        return 0.0
+    total = 0.0
+    for i in range(1, count + 1):
+        total += _past(state, i)
+    return total / count
+
+
+@kernel
+def _median_change(state, most):  # type: ignore[no-untyped-def]
+    count = min(state["change_count"], most)
+    if count == 0:
+        return 0.0, 0.0
+    values = np.empty(count)
+    jumps = 0
+    for i in range(count):
+        values[i] = state["changes"][(state["change_count"] - 1 - i) % _HISTORY]
+        if values[i] > 0.1:
+            jumps += 1
+    values.sort()
+    return 0.5 * (values[(count - 1) // 2] + values[count // 2]), jumps / count
+
+
+@kernel
+def _context(state, interval, f):  # type: ignore[no-untyped-def]
+    """Fill in the features of timing; `state` knows nothing of this beat yet."""
+    mean8 = _mean(state, 8)
+    median40 = _quantile(state, 1, 0.5)
+    f[0] = _log_ratio(interval, mean8)
+    f[1] = _log_ratio(interval, _mean(state, 40))
+    f[2] = _log_ratio(interval, _mean(state, 120))
+    f[3] = _log_ratio(interval, _quantile(state, 0, 0.5))
+    f[4] = _log_ratio(interval, median40)
+    f[5] = _log_ratio(interval, _quantile(state, 2, 0.5))
+    f[6] = _log_ratio(interval, _quantile(state, 3, 0.5))
+    for s in range(1, 4):
+        f[5 + 2 * s] = _log_ratio(interval, _quantile(state, s, 0.1))
+        f[6 + 2 * s] = _log_ratio(interval, _quantile(state, s, 0.9))
+        f[12 + s] = _rank(state, s, interval)
+    f[16] = _log_ratio(interval, state["normal_rr"])
+    f[17] = _log_ratio(interval, _quantile(state, 0, 0.0))
+    f[18] = _log_ratio(interval, _quantile(state, 0, 1.0))
+    f[19] = _log_ratio(interval, _past(state, 1))
+    for k in range(7):
+        f[20 + k] = _log_ratio(_past(state, k + 1), median40)
+    deviation = 0.0
+    count = min(state["interval_count"], 8)
+    for i in range(count):
+        d = _past(state, i + 1) - mean8
+        deviation += d * d
+    f[27] = sqrt(deviation / count) / mean8 if count > 1 else 0.0
+    f[28], f[30] = _median_change(state, 16)
+    f[29], f[31] = _median_change(state, 64)
+    turns, count = 0, min(state["interval_count"], 32) - 2
+    for i in range(1, count + 1):
+        a, b, c = _past(state, i), _past(state, i + 1), _past(state, i + 2)
+        if (b > a and b > c) or (b < a and b < c):
+            turns += 1
+    f[32] = turns / count if count > 0 else 0.0
+    for s in range(1, 4):
+        f[31 + 2 * s] = _log_ratio(_quantile(state, s, 0.75), _quantile(state, s, 0.25))
+        f[32 + 2 * s] = _log_ratio(_quantile(state, s, 0.9), _quantile(state, s, 0.1))
+    seen = state["beat_count"]
+    f[39] = 1.0 if seen > 0 and state["rules"][(seen - 1) % 16] == RULE_V else 0.0
+    f[40] = 1.0 if seen > 1 and state["rules"][(seen - 2) % 16] == RULE_V else 0.0
+    f[41] = 1.0 if seen > 0 and state["rules"][(seen - 1) % 16] == RULE_S else 0.0
+    f[42] = 1.0 if seen > 1 and state["rules"][(seen - 2) % 16] == RULE_S else 0.0
+    v, s_ = 0, 0
+    for i in range(min(seen, 16)):
+        if state["rules"][(seen - 1 - i) % 16] == RULE_V:
+            v += 1
+        if state["rules"][(seen - 1 - i) % 16] == RULE_S:
+            s_ += 1
+    f[43] = v / 16.0
+    f[44] = s_ / 16.0
+    f[45] = min(state["early_run"], 8) / 8.0
+    f[46] = min(seen, 32) / 32.0
+
+
+@kernel
+def _normal_cluster(one):  # type: ignore[no-untyped-def]
     """Number of the cluster that stands for the patient's normal beat; -1 before the third beat."""
-    if state["beat_count"] < 3:
+    if one["beat_count"] < 3:
         return -1
     best, best_score = -1, 0.0
     for k in range(_CLUSTERS):
-        score = state["weight"][k] / (state["cluster_spread"][k] * state["cluster_spread"][k] + 1e-6)
-        if state["cluster_timing"][k] < -0.15:
+        score = one["weight"][k] / (one["cluster_spread"][k] * one["cluster_spread"][k] + 1e-6)
+        if one["cluster_timing"][k] < -0.15:
             score *= 0.3
         if score > best_score:
             best, best_score = k, score
@@ -363,39 +621,66 @@ def _normal_cluster(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _join_cluster(state, window, spread, timing):  # type: ignore[no-untyped-def]
+def _ventricular_cluster(one, normal):  # type: ignore[no-untyped-def]
+    best, best_weight = -1, 1.5
+    for k in range(_CLUSTERS):
+        if k != normal and one["cluster_ventricular"][k] > 0.6 and one["weight"][k] > best_weight:
+            best, best_weight = k, one["weight"][k]
+    return best
+
+
+@kernel
+def _nearest_cluster(one, window):  # type: ignore[no-untyped-def]
+    """The cluster a window resembles most: its number, likeness and shift; -1 where there is none.
+
+    One whose size is not within a factor of two does not count.
+    """
+    best, best_r, best_shift = -1, -2.0, 0
+    size = _size(window)
+    for k in range(_CLUSTERS):
+        if one["weight"][k] > 0.0:
+            other = _size(one["shape"][k])
+            if 0.5 < size / other < 2.0:
+                r, shift = _fit(one["shape"][k], window, _SHIFT, _FIT_BEFORE, _FIT_AFTER)
+                if r > best_r:
+                    best, best_r, best_shift = k, r, shift
+    return best, best_r, best_shift
+
+
+@kernel
+def _join(one, window, spread, timing, rule, nearest, likeness, shift):  # type: ignore[no-untyped-def]
     """Add a beat to the cluster it resembles, or start one in the lightest cluster's place.
 
     Returns:
         The number of the cluster.
     """
-    best, best_r, best_shift = -1, _ALIKE, 0
-    size = _size(window)
     lightest = 0
     for k in range(_CLUSTERS):
-        state["weight"][k] *= _MEMORY
-        if state["weight"][k] < state["weight"][lightest]:
+        one["weight"][k] *= _MEMORY
+        if one["weight"][k] < one["weight"][lightest]:
             lightest = k
-        if state["weight"][k] > 0.0:
-            r, shift = _fit(state["shape"][k], window, _SHIFT, _FIT_BEFORE, _FIT_AFTER)
-            other = _size(state["shape"][k])
-            if r > best_r and 0.5 < size / other < 2.0:
-                best, best_r, best_shift = k, r, shift
-    if best < 0:
+    early = 1.0 if timing < _EARLY else 0.0
+    ventricular = 1.0 if rule == RULE_V else 0.0
+    if nearest < 0 or likeness <= _ALIKE:
         best = lightest
-        state["weight"][best] = 1.0
-        state["cluster_spread"][best] = spread
-        state["cluster_timing"][best] = timing
+        one["weight"][best] = 1.0
+        one["cluster_spread"][best] = spread
+        one["cluster_timing"][best] = timing
+        one["cluster_early"][best] = early
+        one["cluster_ventricular"][best] = ventricular
         for i in range(WIDTH):
-            state["shape"][best, i] = window[i]
+            one["shape"][best, i] = window[i]
         return best
-    weight = state["weight"][best] + 1.0
-    state["weight"][best] = weight
+    best = nearest
+    weight = one["weight"][best] + 1.0
+    one["weight"][best] = weight
     rate = 1.0 / min(weight, 16.0)
-    state["cluster_spread"][best] += rate * (spread - state["cluster_spread"][best])
-    state["cluster_timing"][best] += rate * (timing - state["cluster_timing"][best])
-    for i in range(max(0, -best_shift), min(WIDTH, WIDTH - best_shift)):
-        state["shape"][best, i] += rate * (window[i + best_shift] - state["shape"][best, i])
+    one["cluster_spread"][best] += rate * (spread - one["cluster_spread"][best])
+    one["cluster_timing"][best] += rate * (timing - one["cluster_timing"][best])
+    one["cluster_early"][best] += rate * (early - one["cluster_early"][best])
+    one["cluster_ventricular"][best] += rate * (ventricular - one["cluster_ventricular"][best])
+    for i in range(max(0, -shift), min(WIDTH, WIDTH - shift)):
+        one["shape"][best, i] += rate * (window[i + shift] - one["shape"][best, i])
     return best
 
 
@@ -410,16 +695,332 @@ def _rule(likeness, timing, wider):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _cut(state, r, window):  # type: ignore[no-untyped-def]
+def _at(ring, r, point):  # type: ignore[no-untyped-def]
+    """Display signal so many window points from R."""
+    source = r + DISPLAY_DELAY + STRIDE * point
+    return np.float64(ring[source % RING]) if source >= 0 else 0.0
+
+
+@kernel
+def _cut(ring, r, window):  # type: ignore[no-untyped-def]
     """Copy the window around `r` from the ring, its mean removed."""
     mean = 0.0
     for i in range(WIDTH):
-        source = r + DISPLAY_DELAY - BEFORE + STRIDE * i
-        window[i] = np.float64(state["ring"][state["lead"], source % RING]) if source >= 0 else 0.0
+        window[i] = _at(ring, r, i - _R)
         mean += window[i]
     mean /= WIDTH
     for i in range(WIDTH):
         window[i] -= mean
+
+
+@kernel
+def _projection(shape, window, shift, low, high):  # type: ignore[no-untyped-def]
+    """How much of a shape is in a window: the factor that fits best, -3 to 3."""
+    mx, my = 0.0, 0.0
+    for i in range(low, high):
+        mx += shape[i - shift]
+        my += window[i]
+    mx /= high - low
+    my /= high - low
+    xx, xy = _EPSILON, 0.0
+    for i in range(low, high):
+        x = shape[i - shift] - mx
+        xx += x * x
+        xy += x * (window[i] - my)
+    return min(max(xy / xx, -3.0), 3.0)
+
+
+@kernel
+def _level(ring, r):  # type: ignore[no-untyped-def]
+    """The isoelectric level before the QRS of `r`, mV."""
+    low, high = -(round(0.090 * FS) // STRIDE), -(round(0.060 * FS) // STRIDE)
+    total = 0.0
+    for i in range(low, high):
+        total += _at(ring, r, i)
+    return total / (high - low)
+
+
+@kernel
+def _tail_residual(one, ring, r, last_r, p):  # type: ignore[no-untyped-def]
+    """What lies in the P region over what the tail of the beat before leaves there.
+
+    Args:
+        p: (_P,) receives it, mV, its trend removed.
+
+    Returns:
+        The rms of what deforms the T wave before it and the P region, mV.
+    """
+    interval = (r - last_r) // STRIDE if last_r != _NEVER else 1 << 20
+    for i in range(_P):
+        phase = interval + _P_FIRST + i - _TAIL_FIRST
+        expected = 0.0
+        if phase < _TAIL:
+            expected = one["tail"][max(phase, 0)]
+        else:
+            expected = one["tail"][_TAIL - 1]
+        p[i] = _at(ring, r, _P_FIRST + i) - expected
+    ends = 4
+    a, b = 0.0, 0.0
+    for i in range(ends):
+        a += p[i]
+        b += p[_P - 1 - i]
+    a /= ends
+    b /= ends
+    for i in range(_P):
+        p[i] -= a + (b - a) * (i - 1.5) / (_P - ends)
+    # from 150 ms after the beat before to the P region's end
+    total, first, count = 0.0, 0.0, 0
+    if last_r == _NEVER:
+        return 0.0
+    low = max(_TAIL_FIRST, interval - round(0.400 * FS) // STRIDE)
+    high = min(interval + _P_LAST, _TAIL + _TAIL_FIRST)
+    for phase in range(low, high):
+        value = _at(ring, last_r, phase) - one["tail"][phase - _TAIL_FIRST]
+        first += value
+        total += value * value
+        count += 1
+    if count < 8:
+        return 0.0
+    return sqrt(max(total / count - (first / count) * (first / count), 0.0))
+
+
+@kernel
+def _learn_tail(one, ring, r, last_r):  # type: ignore[no-untyped-def]
+    """Learn what follows a normal beat until the next P wave may begin."""
+    interval = (r - last_r) // STRIDE
+    level = _level(ring, last_r)
+    until = min(interval - round(0.300 * FS) // STRIDE, _TAIL + _TAIL_FIRST)
+    value = 0.0
+    for phase in range(_TAIL_FIRST, until):
+        i = phase - _TAIL_FIRST
+        count = min(one["tail_count"][i] + 1, 16)
+        one["tail_count"][i] = count
+        one["tail"][i] += (_at(ring, last_r, phase) - level - one["tail"][i]) / count
+        value = one["tail"][i]
+    for i in range(max(until - _TAIL_FIRST, 0), _TAIL):
+        if one["tail_count"][i] == 0:
+            one["tail"][i] = value
+
+
+@kernel
+def _p_fit(one, p):  # type: ignore[no-untyped-def]
+    """Correlation of a P region with the running normal one, its shift, projection and rms."""
+    best, best_shift, best_projection = -2.0, 0, 0.0
+    total = 0.0
+    for i in range(_P):
+        total += p[i] * p[i]
+    for shift in range(-_P_SHIFT, _P_SHIFT + 1):
+        xx, yy, xy = _EPSILON, _EPSILON, 0.0
+        for i in range(max(0, shift), min(_P, _P + shift)):
+            x, y = one["p"][i - shift], p[i]
+            xx += x * x
+            yy += y * y
+            xy += x * y
+        r = xy / sqrt(xx * yy)
+        if r > best:
+            best, best_shift, best_projection = r, shift, xy / xx
+    return best, best_shift, min(max(best_projection, -3.0), 3.0), sqrt(total / _P)
+
+
+@kernel
+def _fusion(normal, other, window):  # type: ignore[no-untyped-def]
+    """The beat as a mixture of the normal and the ventricular beat.
+
+    Returns:
+        The share of each and the rms of the rest over that of the beat.
+    """
+    low, high = _R - _QRS, _R + _FIT_AFTER
+    n = high - low
+    ma, mb, mx = 0.0, 0.0, 0.0
+    for i in range(low, high):
+        ma += normal[i]
+        mb += other[i]
+        mx += window[i]
+    ma /= n
+    mb /= n
+    mx /= n
+    aa, ab, bb, ax, bx, xx = _EPSILON, 0.0, _EPSILON, 0.0, 0.0, _EPSILON
+    for i in range(low, high):
+        a, b, x = normal[i] - ma, other[i] - mb, window[i] - mx
+        aa += a * a
+        ab += a * b
+        bb += b * b
+        ax += a * x
+        bx += b * x
+        xx += x * x
+    determinant = aa * bb - ab * ab
+    if determinant < 0.02 * aa * bb:
+        return 0.0, 0.0, 1.0, 0.0
+    u, v = (ax * bb - bx * ab) / determinant, (bx * aa - ax * ab) / determinant
+    rest = max(xx - u * ax - v * bx, 0.0) / xx
+    alone = min(max(xx - ax * ax / aa, 0.0), max(xx - bx * bx / bb, 0.0)) / xx
+    return min(max(u, -2.0), 2.0), min(max(v, -2.0), 2.0), sqrt(rest), sqrt(alone) - sqrt(rest)
+
+
+@kernel
+def _name_on(state, lead, r, timing, window, f):  # type: ignore[no-untyped-def]
+    """Compare a beat with what one lead has seen, fill in its channels and features, and learn from it.
+
+    Args:
+        state: a STATE record.
+        lead: its number.
+        r: sample of the R peak.
+        timing: log of the beat's interval over the usual one.
+        window: (len(CHANNELS), WIDTH) float32.
+        f: (LEAD,) float32.
+
+    Returns:
+        The rule's label.
+    """
+    one = state["of_lead"][lead]
+    ring = state["ring"][lead]
+    raw = np.empty(WIDTH)
+    _cut(ring, r, raw)
+    normal = _normal_cluster(one)
+    likeness, shift = 0.0, 0
+    if normal >= 0:
+        likeness, shift = _fit(one["shape"][normal], raw, _WIDE_SHIFT, _FIT_BEFORE, _FIT_AFTER)
+        if likeness > _FITS and shift < 0:
+            r += STRIDE * shift
+            _cut(ring, r, raw)
+            shift = 0
+    spread, size = _spread(raw), _size(raw)
+    nearest, near_likeness, near_shift = _nearest_cluster(one, raw)
+    slope, area, up, down, restless = _EPSILON, _EPSILON, 0.01, 0.01, 1e-3
+    for i in range(_R - _QRS, _R + _QRS):
+        slope = max(slope, abs(raw[i + 1] - raw[i]))
+        area += abs(raw[i])
+        up = max(up, raw[i])
+        down = max(down, -raw[i])
+    for i in range(2, _R - _QRS):
+        d = raw[i] - 0.5 * (raw[i - 2] + raw[i + 2])
+        restless += d * d
+    restless = sqrt(restless / (_R - _QRS))
+    p = np.empty(_P)
+    last_r = one["last_r"] if state["interval_known"] else _NEVER
+    deformed = _tail_residual(one, ring, r, last_r, p)
+    p_likeness, p_shift, p_projection, p_rms = _p_fit(one, p)
+    for i in range(WIDTH):
+        window[1, i] = 0.0
+    normal_size, normal_spread = size, spread
+    if normal >= 0:
+        shape = one["shape"][normal]
+        normal_size, normal_spread = _size(shape), one["cluster_spread"][normal]
+        for i in range(WIDTH):
+            source = min(max(i - shift, 0), WIDTH - 1)
+            window[1, i] = (raw[i] - shape[source]) / normal_size
+    for i in range(WIDTH):
+        window[0, i] = raw[i] / normal_size
+    wider = _log_ratio(spread, normal_spread)
+    rule = _rule(likeness, timing, wider) if normal >= 0 else RULE_N
+    for i in range(LEAD):
+        f[i] = 0.0
+    now = np.empty(_MEASURES)
+    now[0] = 1.0 - likeness + _UNSURE
+    now[1] = _rms(window[1], 0, _R - _QRS) + _UNSURE
+    now[2] = _rms(window[1], _R - _QRS, _R + _QRS) + _UNSURE
+    now[3] = _rms(window[1], _R + _QRS, WIDTH) + _UNSURE
+    now[4] = abs(wider) + _UNSURE
+    now[5] = size
+    now[6] = slope
+    now[7] = area
+    now[8] = up
+    now[9] = down
+    now[10] = p_rms + 0.005
+    now[11] = deformed + 0.005
+    now[12] = restless
+    f[0] = likeness
+    f[1] = one["last_likeness"]
+    if normal >= 0:
+        shape = one["shape"][normal]
+        f[2] = _fit(shape, raw, _SHIFT, _QRS, _QRS)[0]
+        f[3] = _fit(shape, raw, _SHIFT, -_QRS, _FIT_AFTER)[0]
+        f[4] = _log_ratio(size, normal_size)
+        f[5] = wider
+        f[6] = now[1] - _UNSURE
+        f[7] = now[2] - _UNSURE
+        f[8] = now[3] - _UNSURE
+        small = min(max(shift, -_SHIFT), _SHIFT)
+        f[9] = _projection(shape, raw, small, _R - _QRS, _R + _QRS)
+        f[10] = _projection(shape, raw, small, _R + _QRS, WIDTH - _SHIFT)
+        for k in range(10):
+            f[11 + k] = _log_ratio(now[k], one["usual"][k])
+        total = 0.0
+        for k in range(_CLUSTERS):
+            total += one["weight"][k]
+        if nearest >= 0 and near_likeness > _ALIKE:
+            f[21] = min(one["weight"][nearest] / one["weight"][normal], 1.0)
+            f[22] = one["weight"][nearest] / total
+            f[23] = one["cluster_timing"][nearest]
+            f[24] = one["cluster_early"][nearest]
+            f[25] = one["cluster_ventricular"][nearest]
+            f[26] = _log_ratio(one["cluster_spread"][nearest], normal_spread)
+            f[28] = _fit(one["shape"][normal], one["shape"][nearest], _SHIFT, _FIT_BEFORE, _FIT_AFTER)[0]
+        f[27] = max(near_likeness, -1.0)
+        f[29] = one["weight"][normal] / total
+        f[30] = _fit(one["last"], raw, _SHIFT, _FIT_BEFORE, _FIT_AFTER)[0]
+        f[31] = _log_ratio(size, _size(one["last"]))
+        f[32] = _log_ratio(spread, one["last_spread"])
+        if one["p_count"] > 2:
+            usual_p = 0.0
+            for i in range(_P):
+                usual_p += one["p"][i] * one["p"][i]
+            usual_p = sqrt(usual_p / _P)
+            f[33] = p_likeness
+            f[34] = p_shift / _P_SHIFT
+            f[35] = _log_ratio(now[10], one["usual"][10])
+            f[36] = p_projection
+            f[37] = p_rms / normal_size
+            f[38] = _log_ratio(usual_p + 0.002, one["p_noise"] + 0.002)
+            f[39] = deformed / normal_size
+            f[40] = _log_ratio(now[11], one["usual"][11])
+            bump = 0.0
+            for i in range(_P):
+                bump = max(bump, abs(p[i]))
+            f[41] = bump / normal_size
+        other = _ventricular_cluster(one, normal)
+        if other >= 0:
+            f[42], f[43], f[44], f[45] = _fusion(shape, one["shape"][other], raw)
+        else:
+            f[44] = 1.0
+        f[46] = _log_ratio(restless, one["usual"][12])
+    f[47] = 1.0 if rule == RULE_N else 0.0
+    f[48] = 1.0 if rule == RULE_S else 0.0
+    f[49] = 1.0 if rule == RULE_V else 0.0
+
+    # learn
+    one["beat_count"] += 1
+    if normal >= 0 and rule == RULE_N:
+        one["usual_count"] += 1
+        rate = 1.0 / min(one["usual_count"], 24)
+        for k in range(_MEASURES):
+            one["usual"][k] += rate * (now[k] - one["usual"][k])
+        if last_r != _NEVER:
+            if one["last_rule"] == RULE_N:
+                one["p_count"] += 1
+                rate = 1.0 / min(one["p_count"], 32)
+                away = 0.0
+                for i in range(_P):
+                    d = p[i] - one["p"][i]
+                    away += d * d
+                    one["p"][i] += rate * d
+                one["p_noise"] += rate * (sqrt(away / _P) - one["p_noise"])
+    if last_r != _NEVER and one["last_rule"] == RULE_N and normal >= 0:
+        _learn_tail(one, ring, r, last_r)
+    _join(one, raw, spread, timing, rule, nearest, near_likeness, near_shift)
+    one["last_likeness"] = likeness
+    one["last_spread"] = spread
+    one["last_r"] = r
+    one["last_rule"] = rule
+    for i in range(WIDTH):
+        one["last"][i] = raw[i]
+    return rule
+
+
+@kernel
+def _usable(state, lead, r):  # type: ignore[no-untyped-def]
+    one = state["of_lead"][lead]
+    return one["usable"] and one["usable_since"] <= max(r + DISPLAY_DELAY - BEFORE, 0)
 
 
 @kernel
@@ -429,7 +1030,7 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     Args:
         state: a STATE record.
         until: samples of display signal processed, this one not included.
-        window: (2, WIDTH) float32, receives the channels, in units of the normal beat's amplitude.
+        window: (MAX_LEADS * len(CHANNELS), WIDTH) float32, receives the channels, in units of the normal beat's amplitude.
         features: (len(FEATURES),) float32, receives the features.
         out: a BEAT record; `row` is left alone.
 
@@ -442,81 +1043,51 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     last = r + DISPLAY_DELAY + AFTER - 1
     if last >= until:
         return False
-    raw = np.empty(WIDTH)
-    _cut(state, r, raw)
-    context = state["pending_context"][0]
-    timing = context[0]
-    normal = _normal_cluster(state)
-    likeness, shift = 0.0, 0
-    if normal >= 0:
-        likeness, shift = _fit(state["shape"][normal], raw, _WIDE_SHIFT, _FIT_BEFORE, _FIT_AFTER)
-        if likeness > _FITS and shift < 0:
-            _cut(state, r + STRIDE * shift, raw)
-            shift = 0
-    spread = _spread(raw)
-    size = _size(raw)
-    normal_size, normal_spread = size, spread
-    if normal >= 0:
-        normal_size = _size(state["shape"][normal])
-        normal_spread = state["cluster_spread"][normal]
-    wider = _log_ratio(spread, normal_spread)
-    rule = _rule(likeness, timing, wider) if normal >= 0 else RULE_N
-    for i in range(WIDTH):
-        window[0, i] = raw[i] / normal_size
-        window[1, i] = 0.0
-        if normal >= 0:
-            source = min(max(i - shift, 0), WIDTH - 1)
-            window[1, i] = (raw[i] - state["shape"][normal, source]) / normal_size
-    for i in range(CONTEXT):
-        features[i] = context[i]
-    features[6] = likeness
-    features[7] = state["last_likeness"]
-    features[8] = 0.0
-    if normal >= 0:
-        features[8] = _fit(state["shape"][normal], raw, _SHIFT, _QRS, _QRS)[0]
-    features[9] = _log_ratio(size, normal_size)
-    features[10] = wider
-    features[11] = _rms(window[1], 0, _R - _QRS)
-    features[12] = _rms(window[1], _R - _QRS, _R + _QRS)
-    features[13] = _rms(window[1], _R + _QRS, WIDTH)
-    now = np.empty(5)
-    now[0] = 1.0 - likeness + _UNSURE
-    now[1] = np.float64(features[11]) + _UNSURE
-    now[2] = np.float64(features[12]) + _UNSURE
-    now[3] = np.float64(features[13]) + _UNSURE
-    now[4] = abs(wider) + _UNSURE
-    for k in range(5):
-        features[14 + k] = _log_ratio(now[k], state["usual"][k]) if normal >= 0 else 0.0
-    features[20] = 1.0 if rule == RULE_N else 0.0
-    features[21] = 1.0 if rule == RULE_S else 0.0
-    features[22] = 1.0 if rule == RULE_V else 0.0
-    features[23] = min(state["beat_count"], 32) / 32.0
+    interval = state["pending_interval"][0]
+    state["interval_known"] = 1 if interval > 0.0 else 0
+    _context(state, interval, features)
+    timing = np.float64(features[0])
+    leads = 0
+    rule = RULE_N
+    for lead in range(state["leads"]):
+        if _usable(state, lead, r) or (leads == 0 and lead == state["leads"] - 1):
+            w = window[leads * 2 : leads * 2 + 2]
+            f = features[CONTEXT + leads * LEAD : CONTEXT + (leads + 1) * LEAD]
+            here = _name_on(state, lead, r, timing, w, f)
+            if leads == 0:
+                rule = here
+            leads += 1
+    for i in range(leads * 2, MAX_LEADS * 2):
+        window[i] = 0.0
+    features[CONTEXT + leads * LEAD :] = 0.0
     out["sample"] = r
     out["emitted"] = max(last, state["pending_known"][0])
     out["search_back"] = state["pending_search_back"][0]
     out["rule"] = rule
-    state["last_likeness"] = likeness
+    out["leads"] = leads
+    early = timing < _EARLY
+    if rule == RULE_N and interval > 0.0 and not early and state["last_normal"]:
+        near = state["normal_rr"]
+        if near == 0.0:
+            state["normal_rr"] = interval
+        else:
+            state["normal_rr"] += 0.1 * (min(interval, 1.5 * near) - near)
+    state["last_normal"] = 1 if rule == RULE_N else 0
+    state["early_run"] = state["early_run"] + 1 if np.float64(features[16]) < _EARLY else 0
+    state["rules"][state["beat_count"] % 16] = rule
     state["beat_count"] += 1
-    if normal >= 0 and rule == RULE_N:
-        state["usual_count"] += 1
-        rate = 1.0 / min(state["usual_count"], 24)
-        for k in range(5):
-            state["usual"][k] += rate * (now[k] - state["usual"][k])
-    normal_weight = state["weight"][normal] if normal >= 0 else 0.0
-    joined = _join_cluster(state, raw, spread, timing)
-    features[19] = min(state["weight"][joined] / normal_weight, 1.0) if normal_weight > 0.0 else 0.0
+    if interval > 0.0:
+        _keep_interval(state, interval)
     pending = state["pending"] - 1
     state["pending"] = pending
     for i in range(pending):
         state["pending_r"][i] = state["pending_r"][i + 1]
         state["pending_known"][i] = state["pending_known"][i + 1]
         state["pending_search_back"][i] = state["pending_search_back"][i + 1]
-        for j in range(CONTEXT):
-            state["pending_context"][i, j] = state["pending_context"][i + 1, j]
+        state["pending_interval"][i] = state["pending_interval"][i + 1]
     # An empty place holds zeros, so that equal states are equal bytes.
     state["pending_r"][pending] = 0
     state["pending_known"][pending] = 0
     state["pending_search_back"][pending] = 0
-    for j in range(CONTEXT):
-        state["pending_context"][pending, j] = 0.0
+    state["pending_interval"][pending] = 0.0
     return True

@@ -91,7 +91,7 @@ def start(state, leads, fs_mhz, half):  # type: ignore[no-untyped-def]
     state["align"]["fs_mhz"] = fs_mhz
     state["align"]["half"] = half
     qrs.start(state["qrs"])
-    beats.start(state["beats"])
+    beats.start(state["beats"], leads)
 
 
 @kernel
@@ -113,10 +113,7 @@ def _note_change(state, row, change, marks, count):  # type: ignore[no-untyped-d
     count = _mark(marks, count, row, QUALITY, at, at, lead, reason)
     before, off_before = _why_lost(state), _any_off(state)
     state["reason"][lead] = reason
-    for n in range(state["leads"]):
-        if state["reason"][n] == align.OK:
-            beats.use_lead(state["beats"], n)
-            break
+    beats.use_lead(state["beats"], lead, reason == align.OK)
     why = _why_lost(state)
     state["lost"] = 1 if why != align.OK else 0
     if why != before:

@@ -306,7 +306,7 @@ class Ward:
         marks = np.empty(frontend.capacity(wave_size, len(segments)), frontend.MARK)
         most = frontend.beat_capacity(wave_size, len(segments))
         found = np.empty(most, beats.BEAT)
-        windows = np.empty((most, len(beats.CHANNELS), beats.WIDTH), np.float32)
+        windows = np.empty((most, MAX_LEADS * len(beats.CHANNELS), beats.WIDTH), np.float32)
         features = np.empty((most, len(beats.FEATURES)), np.float32)
         wave = np.empty((wave_size, MAX_LEADS), np.float32)
         mark_count, beat_count = frontend.tick(
@@ -421,7 +421,7 @@ class Ward:
                         cause = ONSET if align.REASONS[value] == why else END
                         alarm_causes.append((emitted, 0, bed, (code, cause, bed.device(sample), at)))
         shown = [None] * len(found) if probabilities is None else np.round(probabilities, 4).tolist()
-        for (row, sample, emitted, back, _), label, p in zip(found.tolist(), labels.tolist(), shown, strict=True):
+        for (row, sample, emitted, back, _, _), label, p in zip(found.tolist(), labels.tolist(), shown, strict=True):
             bed, name = by_row[row], AAMI_CLASSES[label]
             at = bed.emitted(emitted)
             failed = p is not None and not all(map(isfinite, p))
