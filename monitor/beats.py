@@ -9,11 +9,16 @@ written once stays true whatever model follows.
 - The window lies around R or, where the running normal beat fits well up to 80 ms earlier, around that place. It
   takes every second sample (the display signal ends at 40 Hz), scaled by the amplitude of the patient's normal beat,
   beside the difference to that normal beat.
-- The running normal beat is the heaviest of a few clusters of beats with alike shape; narrow, timely ones are preferred
-  so that a bigeminal rhythm does not make a ventricular beat the patient's normal.
-- The features compare the beat with the same patient: intervals with means over the last 8, 40 and 120, shape and
-  size with the normal beat. Absolute width, size and rate are left out on purpose: on DS1 they made networks learn
-  patients instead of beats (leave-records-out V F1 76 with them, 84 without).
+- Each lead has its own running normal beat: the heaviest of a few clusters of beats with alike shape; narrow, timely
+  ones are preferred so that a bigeminal rhythm does not make a ventricular beat the patient's normal. A lead learns
+  from every beat it can be analysed in, whichever lead comes first, and what it learnt outlasts its loss.
+- The P wave of a beat is what lies before its QRS over the tail - T wave and baseline - of the beat before, which is
+  learnt up to where the next P wave may begin: so an early P wave on a T wave shows.
+- The features compare the beat with the same patient: intervals over 8 to 120 beats, shape and size with the normal
+  beat. Absolute width, size and rate are left out on purpose: on DS1 they made networks learn patients instead of
+  beats. So did intervals compared with the last 400 (leave-records-out S F1 60 with them, 66 without).
+- Features of timing come first, then those of the first lead that can be analysed, then those of the second: what one
+  lead has is the beginning of what two have.
 
 Source: running normal beat and its difference: as open rule-based classifiers keep them (Hamilton 2002, Open Source
 ECG Analysis); RR ratios: de Chazal 2004, doi:10.1109/TBME.2004.827359.
@@ -43,19 +48,13 @@ CONTEXT_FEATURES: Final = (
     "rr_to_mean8",  # log of the interval before the beat over the mean of the 8 before it
     "rr_to_mean40",
     "rr_to_mean120",
-    "rr_to_median8",
+    "rr_to_median8",  # over the median
     "rr_to_median40",
     "rr_to_median120",
-    "rr_to_median400",
     "rr_to_short40",  # over the shortest tenth of the last 40
     "rr_to_long40",  # over the longest tenth
     "rr_to_short120",
     "rr_to_long120",
-    "rr_to_short400",
-    "rr_to_long400",
-    "rank40",  # share of the last 40 that are shorter
-    "rank120",
-    "rank400",
     "rr_to_normal",  # over the running interval of beats that rule and timing call normal
     "rr_to_shortest8",
     "rr_to_longest8",
@@ -77,69 +76,64 @@ CONTEXT_FEATURES: Final = (
     "reach40",  # log of the longest over the shortest tenth
     "spread120",
     "reach120",
-    "spread400",
-    "reach400",
-    "previous_v1",
-    "previous_v2",
-    "previous_s1",
-    "previous_s2",
-    "v_share16",
-    "s_share16",
-    "early_run",
+    "early_run",  # early beats in a row before this one, 1 from 8 on
     "experience",  # beats seen, 1 from 32 on
 )
+"""Features of timing, the same whatever the leads."""
+
 LEAD_FEATURES: Final = (
     "likeness",  # correlation with the running normal beat, QRS and T
     "previous_likeness",
     "qrs_likeness",  # the same within 80 ms of R
-    "t_likeness",
-    "size_to_normal",
-    "spread_to_normal",
-    "p_difference",
+    "t_likeness",  # the same after the QRS
+    "size_to_normal",  # log of the ratio of amplitudes
+    "spread_to_normal",  # log of the ratio of QRS widths, by the spread of the slope's energy
+    "p_difference",  # rms of the difference to the normal beat before the QRS, over the normal amplitude
     "qrs_difference",
     "t_difference",
-    "qrs_projection",
-    "t_projection",
-    "likeness_to_usual",
-    "p_difference_to_usual",
+    "qrs_projection",  # how much of the normal QRS is in it: 1 in a normal beat, less than 0 upside down
+    "t_projection",  # the same for T
+    "likeness_to_usual",  # log of 1 - likeness over what it usually is for this patient's normal beats
+    "p_difference_to_usual",  # the same for what follows
     "qrs_difference_to_usual",
     "t_difference_to_usual",
     "spread_to_usual",
     "size_to_usual",
-    "slope_to_usual",
+    "slope_to_usual",  # steepest slope of the QRS
     "area_to_usual",
-    "up_to_usual",
+    "up_to_usual",  # height above the mean level, and depth below it
     "down_to_usual",
-    "familiarity",
-    "cluster_share",
-    "cluster_timing",
-    "cluster_early",
-    "cluster_ventricular",
-    "cluster_spread",
-    "cluster_likeness",
-    "cluster_to_normal",
-    "normal_share",
-    "likeness_to_last",
+    "familiarity",  # weight of the cluster the beat belongs to over that of the normal beat, at most 1; 0 if it belongs to none
+    "cluster_share",  # its weight among all
+    "cluster_timing",  # mean timing of its beats
+    "cluster_early",  # share of early beats in it
+    "cluster_ventricular",  # share of beats in it that the rule calls V
+    "cluster_spread",  # log of its QRS width over the normal beat's
+    "cluster_likeness",  # correlation with the nearest cluster
+    "cluster_to_normal",  # correlation of the cluster with the normal beat
+    "normal_share",  # weight of the normal beat among all clusters
+    "likeness_to_last",  # the beat before this one
     "size_to_last",
     "spread_to_last",
-    "p_likeness",
-    "p_shift",
-    "p_size",
-    "p_projection",
-    "p_power",
-    "p_visible",
-    "tail_difference",
+    "p_likeness",  # correlation of the P region, without the T before it, with the usual one
+    "p_shift",  # where it fits best, -1 to 1
+    "p_size",  # log of its rms over the usual
+    "p_projection",  # how much of the usual P wave is in it
+    "p_power",  # its rms over the normal amplitude
+    "p_visible",  # log of the usual P wave's rms over that of what varies there
+    "tail_difference",  # rms of what deforms the T and TP segment before it, over the normal amplitude
     "tail_difference_to_usual",
-    "tail_bump",
-    "fusion_normal",
+    "tail_bump",  # largest deflection of the P region over the normal amplitude
+    "fusion_normal",  # the beat as a mixture of the normal and the ventricular one: shares of both,
     "fusion_ventricular",
-    "fusion_rest",
-    "fusion_gain",
-    "restless",
-    "rule_n",
+    "fusion_rest",  # rms of the rest,
+    "fusion_gain",  # and how much better that is than the better of the two alone
+    "restless",  # log of the noise before the QRS over the usual
+    "rule_n",  # the kernel's own label on this lead
     "rule_s",
     "rule_v",
 )
+"""Features of the shape, for each lead."""
 
 
 def features_of(leads: int) -> tuple[str, ...]:
@@ -198,41 +192,47 @@ BEAT: Final = np.dtype(
     align=True,
 )
 
-_SCALES: Final = np.array([8, 40, 120, 400])
-_MOST: Final = 400
-_HISTORY: Final = 64
-_MEASURES: Final = 13
-_TAIL_FIRST: Final = round(0.150 * FS) // STRIDE
+_SCALES: Final = np.array([8, 40, 120])
+"""Beats over which intervals are compared."""
+_MOST: Final = 120
+_HISTORY: Final = 64  # changes of the interval that are kept
+_MEASURES: Final = 13  # what is compared with what is usual for normal beats
+_TAIL_FIRST: Final = round(0.150 * FS) // STRIDE  # points after R where the tail of a beat begins
 _TAIL: Final = round(1.000 * FS) // STRIDE - _TAIL_FIRST
 _P_FIRST: Final = -(round(0.260 * FS) // STRIDE)
 _P_LAST: Final = -(round(0.060 * FS) // STRIDE)
 _P: Final = _P_LAST - _P_FIRST
 _P_SHIFT: Final = 5
-_EARLY: Final = -0.12
+_EARLY: Final = -0.12  # log of an interval over the usual, from which a beat is early
+_TO_NORMAL: Final = CONTEXT_FEATURES.index("rr_to_normal")
 
 LEAD_STATE: Final = np.dtype(
     [
-        ("usable", np.int64),
-        ("usable_since", np.int64),
+        ("usable", np.int64),  # whether it can be analysed
+        ("usable_since", np.int64),  # display sample
         ("beat_count", np.int64),
         ("shape", np.float64, (_CLUSTERS, WIDTH)),  # mV
         ("weight", np.float64, (_CLUSTERS,)),
         ("cluster_spread", np.float64, (_CLUSTERS,)),
-        ("cluster_timing", np.float64, (_CLUSTERS,)),
-        ("cluster_early", np.float64, (_CLUSTERS,)),
-        ("cluster_ventricular", np.float64, (_CLUSTERS,)),
+        ("cluster_timing", np.float64, (_CLUSTERS,)),  # mean of rr_to_mean8
+        ("cluster_early", np.float64, (_CLUSTERS,)),  # share of early beats
+        ("cluster_ventricular", np.float64, (_CLUSTERS,)),  # share of beats ruled V
         ("last_likeness", np.float64),
-        ("last", np.float64, (WIDTH,)),
+        ("last", np.float64, (WIDTH,)),  # the beat before, mV
         ("last_spread", np.float64),
         ("last_r", np.int64),
         ("last_rule", np.int64),
-        ("usual", np.float64, (_MEASURES,)),
+        (
+            "usual",
+            np.float64,
+            (_MEASURES,),
+        ),  # running means over normal beats of what the ``_to_usual`` features compare
         ("usual_count", np.int64),
-        ("tail", np.float64, (_TAIL,)),
+        ("tail", np.float64, (_TAIL,)),  # running T wave and what follows, no P wave in it, mV
         ("tail_count", np.int64, (_TAIL,)),
-        ("p", np.float64, (_P,)),
+        ("p", np.float64, (_P,)),  # running P wave of normal beats, mV
         ("p_count", np.int64),
-        ("p_noise", np.float64),
+        ("p_noise", np.float64),  # running rms of how beats differ from it, mV
     ],
     align=True,
 )
@@ -249,18 +249,17 @@ STATE: Final = np.dtype(
         ("pending_r", np.int64, (_PENDING,)),
         ("pending_known", np.int64, (_PENDING,)),  # the sample that found it
         ("pending_search_back", np.int64, (_PENDING,)),
-        ("pending_interval", np.float64, (_PENDING,)),
+        ("pending_interval", np.float64, (_PENDING,)),  # s; 0 where unknown
         ("intervals", np.float64, (_MOST,)),  # s, a ring
         ("interval_count", np.int64),
-        ("sorted", np.float64, (4, _MOST)),  # the last 8, 40, 120 and 400, each in order
-        ("changes", np.float64, (_HISTORY,)),
+        ("sorted", np.float64, (3, _MOST)),  # the last 8, 40 and 120, each in order
+        ("changes", np.float64, (_HISTORY,)),  # absolute log change from interval to interval, a ring
         ("change_count", np.int64),
-        ("rules", np.int64, (16,)),
         ("beat_count", np.int64),
-        ("normal_rr", np.float64),
-        ("early_run", np.int64),
-        ("last_normal", np.int64),
-        ("interval_known", np.int64),
+        ("normal_rr", np.float64),  # running interval between normal, timely beats, s
+        ("early_run", np.int64),  # early beats in a row
+        ("last_normal", np.int64),  # whether the rule called the last beat normal
+        ("interval_known", np.int64),  # whether the beat in hand has an interval before it
         ("of_lead", LEAD_STATE, (MAX_LEADS,)),
     ],
     align=True,
@@ -292,7 +291,10 @@ def write(state, display, leads, count):  # type: ignore[no-untyped-def]
 
 @kernel
 def use_lead(state, lead, usable):  # type: ignore[no-untyped-def]
-    """A lead can be analysed from now on, or cannot."""
+    """A lead can be analysed from now on, or cannot; R is placed on the first that can.
+
+    What was learnt of its shapes stays for when it is back.
+    """
     one = state["of_lead"][lead]
     if usable and not one["usable"]:
         one["usable_since"] = state["written"]
@@ -463,7 +465,7 @@ def _fit(shape, window, reach, before, after):  # type: ignore[no-untyped-def]
 def _keep_interval(state, interval):  # type: ignore[no-untyped-def]
     """Add an interval to the ring and to each sorted window; drop what leaves the window."""
     total = state["interval_count"]
-    for s in range(4):
+    for s in range(3):
         most = _SCALES[s]
         values = state["sorted"][s]
         count = min(total, most)
@@ -501,22 +503,6 @@ def _quantile(state, scale, share):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _rank(state, scale, interval):  # type: ignore[no-untyped-def]
-    count = min(state["interval_count"], _SCALES[scale])
-    if count == 0 or interval <= 0.0:
-        return 0.5
-    shorter = 0.0
-    for i in range(count):
-        if state["sorted"][scale, i] < interval:
-            shorter += 1.0
-        elif state["sorted"][scale, i] == interval:
-            shorter += 0.5
-        else:
-            break
-    return shorter / count
-
-
-@kernel
 def _past(state, back):  # type: ignore[no-untyped-def]
     """The interval so many before; 0 where there is none."""
     total = state["interval_count"]
@@ -535,7 +521,8 @@ def _mean(state, most):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _median_change(state, most):  # type: ignore[no-untyped-def]
+def _changes(state, most):  # type: ignore[no-untyped-def]
+    """Median change, log, between neighbouring intervals of the last so many, and the share above a tenth."""
     count = min(state["change_count"], most)
     if count == 0:
         return 0.0, 0.0
@@ -560,49 +547,34 @@ def _context(state, interval, f):  # type: ignore[no-untyped-def]
     f[3] = _log_ratio(interval, _quantile(state, 0, 0.5))
     f[4] = _log_ratio(interval, median40)
     f[5] = _log_ratio(interval, _quantile(state, 2, 0.5))
-    f[6] = _log_ratio(interval, _quantile(state, 3, 0.5))
-    for s in range(1, 4):
-        f[5 + 2 * s] = _log_ratio(interval, _quantile(state, s, 0.1))
-        f[6 + 2 * s] = _log_ratio(interval, _quantile(state, s, 0.9))
-        f[12 + s] = _rank(state, s, interval)
-    f[16] = _log_ratio(interval, state["normal_rr"])
-    f[17] = _log_ratio(interval, _quantile(state, 0, 0.0))
-    f[18] = _log_ratio(interval, _quantile(state, 0, 1.0))
-    f[19] = _log_ratio(interval, _past(state, 1))
+    for s in range(1, 3):
+        f[4 + 2 * s] = _log_ratio(interval, _quantile(state, s, 0.1))
+        f[5 + 2 * s] = _log_ratio(interval, _quantile(state, s, 0.9))
+    f[10] = _log_ratio(interval, state["normal_rr"])
+    f[11] = _log_ratio(interval, _quantile(state, 0, 0.0))
+    f[12] = _log_ratio(interval, _quantile(state, 0, 1.0))
+    f[13] = _log_ratio(interval, _past(state, 1))
     for k in range(7):
-        f[20 + k] = _log_ratio(_past(state, k + 1), median40)
+        f[14 + k] = _log_ratio(_past(state, k + 1), median40)
     deviation = 0.0
     count = min(state["interval_count"], 8)
     for i in range(count):
         d = _past(state, i + 1) - mean8
         deviation += d * d
-    f[27] = sqrt(deviation / count) / mean8 if count > 1 else 0.0
-    f[28], f[30] = _median_change(state, 16)
-    f[29], f[31] = _median_change(state, 64)
+    f[21] = sqrt(deviation / count) / mean8 if count > 1 else 0.0
+    f[22], f[24] = _changes(state, 16)
+    f[23], f[25] = _changes(state, 64)
     turns, count = 0, min(state["interval_count"], 32) - 2
     for i in range(1, count + 1):
         a, b, c = _past(state, i), _past(state, i + 1), _past(state, i + 2)
         if (b > a and b > c) or (b < a and b < c):
             turns += 1
-    f[32] = turns / count if count > 0 else 0.0
-    for s in range(1, 4):
-        f[31 + 2 * s] = _log_ratio(_quantile(state, s, 0.75), _quantile(state, s, 0.25))
-        f[32 + 2 * s] = _log_ratio(_quantile(state, s, 0.9), _quantile(state, s, 0.1))
-    seen = state["beat_count"]
-    f[39] = 1.0 if seen > 0 and state["rules"][(seen - 1) % 16] == RULE_V else 0.0
-    f[40] = 1.0 if seen > 1 and state["rules"][(seen - 2) % 16] == RULE_V else 0.0
-    f[41] = 1.0 if seen > 0 and state["rules"][(seen - 1) % 16] == RULE_S else 0.0
-    f[42] = 1.0 if seen > 1 and state["rules"][(seen - 2) % 16] == RULE_S else 0.0
-    v, s_ = 0, 0
-    for i in range(min(seen, 16)):
-        if state["rules"][(seen - 1 - i) % 16] == RULE_V:
-            v += 1
-        if state["rules"][(seen - 1 - i) % 16] == RULE_S:
-            s_ += 1
-    f[43] = v / 16.0
-    f[44] = s_ / 16.0
-    f[45] = min(state["early_run"], 8) / 8.0
-    f[46] = min(seen, 32) / 32.0
+    f[26] = turns / count if count > 0 else 0.0
+    for s in range(1, 3):
+        f[25 + 2 * s] = _log_ratio(_quantile(state, s, 0.75), _quantile(state, s, 0.25))
+        f[26 + 2 * s] = _log_ratio(_quantile(state, s, 0.9), _quantile(state, s, 0.1))
+    f[31] = min(state["early_run"], 8) / 8.0
+    f[32] = min(state["beat_count"], 32) / 32.0
 
 
 @kernel
@@ -1073,8 +1045,7 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
         else:
             state["normal_rr"] += 0.1 * (min(interval, 1.5 * near) - near)
     state["last_normal"] = 1 if rule == RULE_N else 0
-    state["early_run"] = state["early_run"] + 1 if np.float64(features[16]) < _EARLY else 0
-    state["rules"][state["beat_count"] % 16] = rule
+    state["early_run"] = state["early_run"] + 1 if np.float64(features[_TO_NORMAL]) < _EARLY else 0
     state["beat_count"] += 1
     if interval > 0.0:
         _keep_interval(state, interval)
