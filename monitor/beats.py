@@ -103,7 +103,7 @@ LEAD_FEATURES: Final = (
     "area_to_usual",
     "up_to_usual",  # height above the mean level, and depth below it
     "down_to_usual",
-    "familiarity",  # weight of the cluster the beat belongs to over that of the normal beat, at most 1; 0 if it belongs to none
+    "familiarity",  # weight of the beat's cluster over that of the normal beat, at most 1; 0 if it belongs to none
     "cluster_share",  # its weight among all
     "cluster_timing",  # mean timing of its beats
     "cluster_early",  # share of early beats in it
@@ -290,14 +290,14 @@ def write(state, display, leads, count):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def use_lead(state, lead, usable):  # type: ignore[no-untyped-def]
+def use_lead(state, lead, usable, at):  # type: ignore[no-untyped-def]
     """A lead can be analysed from now on, or cannot; R is placed on the first that can.
 
     What was learnt of its shapes stays for when it is back.
     """
     one = state["of_lead"][lead]
     if usable and not one["usable"]:
-        one["usable_since"] = state["written"]
+        one["usable_since"] = at
     if not usable:
         one["last_r"] = _NEVER
     one["usable"] = 1 if usable else 0
@@ -725,11 +725,7 @@ def _tail_residual(one, ring, r, last_r, p):  # type: ignore[no-untyped-def]
     interval = (r - last_r) // STRIDE if last_r != _NEVER else 1 << 20
     for i in range(_P):
         phase = interval + _P_FIRST + i - _TAIL_FIRST
-        expected = 0.0
-        if phase < _TAIL:
-            expected = one["tail"][max(phase, 0)]
-        else:
-            expected = one["tail"][_TAIL - 1]
+        expected = one["tail"][min(max(phase, 0), _TAIL - 1)]
         p[i] = _at(ring, r, _P_FIRST + i) - expected
     ends = 4
     a, b = 0.0, 0.0
@@ -830,7 +826,7 @@ def _fusion(normal, other, window):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _name_on(state, lead, r, timing, window, f):  # type: ignore[no-untyped-def]
+def _name_on(state, lead, r, timing, learn, window, f):  # type: ignore[no-untyped-def]
     """Compare a beat with what one lead has seen, fill in its channels and features, and learn from it.
 
     Args:
@@ -838,6 +834,7 @@ def _name_on(state, lead, r, timing, window, f):  # type: ignore[no-untyped-def]
         lead: its number.
         r: sample of the R peak.
         timing: log of the beat's interval over the usual one.
+        learn: whether the lead is fit to be learnt from.
         window: (len(CHANNELS), WIDTH) float32.
         f: (LEAD,) float32.
 
@@ -960,23 +957,23 @@ def _name_on(state, lead, r, timing, window, f):  # type: ignore[no-untyped-def]
     f[48] = 1.0 if rule == RULE_S else 0.0
     f[49] = 1.0 if rule == RULE_V else 0.0
 
-    # learn
+    if not learn:
+        return rule
     one["beat_count"] += 1
     if normal >= 0 and rule == RULE_N:
         one["usual_count"] += 1
         rate = 1.0 / min(one["usual_count"], 24)
         for k in range(_MEASURES):
             one["usual"][k] += rate * (now[k] - one["usual"][k])
-        if last_r != _NEVER:
-            if one["last_rule"] == RULE_N:
-                one["p_count"] += 1
-                rate = 1.0 / min(one["p_count"], 32)
-                away = 0.0
-                for i in range(_P):
-                    d = p[i] - one["p"][i]
-                    away += d * d
-                    one["p"][i] += rate * d
-                one["p_noise"] += rate * (sqrt(away / _P) - one["p_noise"])
+        if last_r != _NEVER and one["last_rule"] == RULE_N:
+            one["p_count"] += 1
+            rate = 1.0 / min(one["p_count"], 32)
+            away = 0.0
+            for i in range(_P):
+                d = p[i] - one["p"][i]
+                away += d * d
+                one["p"][i] += rate * d
+            one["p_noise"] += rate * (sqrt(away / _P) - one["p_noise"])
     if last_r != _NEVER and one["last_rule"] == RULE_N and normal >= 0:
         _learn_tail(one, ring, r, last_r)
     _join(one, raw, spread, timing, rule, nearest, near_likeness, near_shift)
@@ -1002,7 +999,8 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     Args:
         state: a STATE record.
         until: samples of display signal processed, this one not included.
-        window: (MAX_LEADS * len(CHANNELS), WIDTH) float32, receives the channels, in units of the normal beat's amplitude.
+        window: (MAX_LEADS * len(CHANNELS), WIDTH) float32, receives the channels, in units of
+            the normal beat's amplitude.
         features: (len(FEATURES),) float32, receives the features.
         out: a BEAT record; `row` is left alone.
 
@@ -1021,15 +1019,20 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     timing = np.float64(features[0])
     leads = 0
     rule = RULE_N
+    channels = len(CHANNELS)
     for lead in range(state["leads"]):
-        if _usable(state, lead, r) or (leads == 0 and lead == state["leads"] - 1):
-            w = window[leads * 2 : leads * 2 + 2]
+        if _usable(state, lead, r):
+            w = window[leads * channels : (leads + 1) * channels]
             f = features[CONTEXT + leads * LEAD : CONTEXT + (leads + 1) * LEAD]
-            here = _name_on(state, lead, r, timing, w, f)
+            here = _name_on(state, lead, r, timing, True, w, f)
             if leads == 0:
                 rule = here
             leads += 1
-    for i in range(leads * 2, MAX_LEADS * 2):
+    if leads == 0:  # announced while all are lost, or just after: the lead R was placed on has to do
+        w, f = window[:channels], features[CONTEXT : CONTEXT + LEAD]
+        rule = _name_on(state, state["lead"], r, timing, False, w, f)
+        leads = 1
+    for i in range(leads * channels, MAX_LEADS * channels):
         window[i] = 0.0
     features[CONTEXT + leads * LEAD :] = 0.0
     out["sample"] = r

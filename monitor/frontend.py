@@ -113,7 +113,7 @@ def _note_change(state, row, change, marks, count):  # type: ignore[no-untyped-d
     count = _mark(marks, count, row, QUALITY, at, at, lead, reason)
     before, off_before = _why_lost(state), _any_off(state)
     state["reason"][lead] = reason
-    beats.use_lead(state["beats"], lead, reason == align.OK)
+    beats.use_lead(state["beats"], lead, reason == align.OK, at)
     why = _why_lost(state)
     state["lost"] = 1 if why != align.OK else 0
     if why != before:
@@ -190,8 +190,8 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
         tables: (t, PHASES + 1, TAPS) float64, resampling tables.
         marks: MARK records to fill; :func:`capacity` says how many.
         found: beats.BEAT records to fill.
-        windows: (len(found), 2, WIDTH) float32 to fill.
-        features: (len(found), features) float32 to fill.
+        windows: (len(found), MAX_LEADS * len(beats.CHANNELS), WIDTH) float32 to fill.
+        features: (len(found), len(beats.FEATURES)) float32 to fill.
         wave: (total at 360 Hz, MAX_LEADS) float32 to fill, display mV, NaN where nothing was measured.
 
     Returns:

@@ -103,7 +103,7 @@ class BedsOfAWard:
         most = frontend.beat_capacity(BEDS * wave, BEDS)
         self._marks = np.empty(frontend.capacity(BEDS * wave, BEDS), frontend.MARK)
         self._found = np.empty(most, beats.BEAT)
-        self._windows = np.empty((most, len(beats.CHANNELS), beats.WIDTH), np.float32)
+        self._windows = np.empty((most, MAX_LEADS * len(beats.CHANNELS), beats.WIDTH), np.float32)
         self._features = np.empty((most, len(beats.FEATURES)), np.float32)
         self._wave = np.empty((BEDS * wave, MAX_LEADS), np.float32)
         self._feed(self._messages[:LEAD_IN])

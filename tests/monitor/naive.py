@@ -583,23 +583,45 @@ def as_tuples(records: NDArray[Any], *fields: str) -> list[tuple[Any, ...]]:
 # -- beats
 
 
-def rr_context(r_peaks: Sequence[int], n: int) -> list[float]:
-    """The features of beat `n` that its timing gives: logs of ratios, and the irregularity of the last eight."""
+def rr_context(r_peaks: Sequence[int], n: int) -> dict[str, float]:
+    """The features of beat `n` that its timing and those before it give, by name."""
     before = _intervals(r_peaks[:n])  # intervals known before this beat came
     interval = (r_peaks[n] - r_peaks[n - 1]) / FS if n else 0.0
-    mean8 = mean(before[-8:]) if before else 0.0
 
     def ratio(value: float, over: float) -> float:
         return min(max(math.log(value / over), -3.0), 3.0) if value > 0 and over > 0 else 0.0
 
-    return [
-        ratio(interval, mean8),
-        ratio(interval, mean(before[-40:]) if before else 0.0),
-        ratio(interval, mean(before[-120:]) if before else 0.0),
-        ratio(before[-1], mean8) if before else 0.0,
-        ratio(before[-2], mean8) if len(before) > 1 else 0.0,
-        pstdev(before[-8:]) / mean8 if len(before) > 1 else 0.0,
-    ]
+    def past(back: int) -> float:
+        return before[-back] if len(before) >= back else 0.0
+
+    def quantile(most: int, share: float) -> float:
+        return float(np.quantile(before[-most:], share)) if before else 0.0
+
+    changes = [abs(math.log(b / a)) for a, b in itertools.pairwise(before)]
+    triples = list(zip(before[-32:], before[-31:], before[-30:], strict=False))
+    turns = sum((b > a) == (b > c) and a != b != c for a, b, c in triples)
+    found = {
+        "rr_to_shortest8": ratio(interval, quantile(8, 0.0)),
+        "rr_to_longest8": ratio(interval, quantile(8, 1.0)),
+        "rr_to_previous": ratio(interval, past(1)),
+        "irregularity": pstdev(before[-8:]) / mean(before[-8:]) if len(before) > 1 else 0.0,
+        "turns32": turns / len(triples) if triples else 0.0,
+        "experience": min(n, 32) / 32,
+    }
+    for most in (8, 40, 120):
+        found[f"rr_to_mean{most}"] = ratio(interval, mean(before[-most:]) if before else 0.0)
+        found[f"rr_to_median{most}"] = ratio(interval, quantile(most, 0.5))
+    for most in (40, 120):
+        found[f"rr_to_short{most}"] = ratio(interval, quantile(most, 0.1))
+        found[f"rr_to_long{most}"] = ratio(interval, quantile(most, 0.9))
+        found[f"spread{most}"] = ratio(quantile(most, 0.75), quantile(most, 0.25))
+        found[f"reach{most}"] = ratio(quantile(most, 0.9), quantile(most, 0.1))
+    for most in (16, 64):
+        found[f"change{most}"] = median(changes[-most:]) if changes else 0.0
+        found[f"jumps{most}"] = mean(change > 0.1 for change in changes[-most:]) if changes else 0.0
+    for back in range(1, 8):
+        found[f"previous_rr{back}"] = ratio(past(back), quantile(40, 0.5))
+    return found
 
 
 def best_fit(shape: Samples, window: Samples, reach: int, low: int, high: int) -> tuple[float, int]:

@@ -171,12 +171,15 @@ def test_a_beat_is_known_408_ms_after_r():
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0.5, 1.4), min_size=5, max_size=140))
 def test_timing_is_that_of_the_obvious_way(intervals):
-    """Ratios to the means of the last 8, 40 and 120 intervals, of the beats as they were placed."""
+    """Of the beats as they were placed, for all features that rest on timing alone."""
     times = np.cumsum([0.5, *intervals])
     seen = Seen(drawn([(float(t), "N") for t in times]).signal)
     r_peaks = [event.sample for event in seen.found]
     for n in range(len(seen.beats)):
-        assert np.allclose(seen.features[n, : beats.CONTEXT], naive.rr_context(r_peaks, n), atol=1e-6)
+        expected = naive.rr_context(r_peaks, n)
+        assert set(FEATURES[: beats.CONTEXT]) - set(expected) == {"rr_to_normal", "early_run"}
+        for name, value in expected.items():
+            assert seen.feature(name)[n] == pytest.approx(value, abs=1e-5), name
 
 
 def test_an_early_beat_shows_in_its_timing():
@@ -184,7 +187,7 @@ def test_an_early_beat_shows_in_its_timing():
     early = seen.rules.index("S")
     assert seen.rules.count("S") == 1
     assert seen.feature("rr_to_mean8")[early] == pytest.approx(np.log(0.6), abs=0.02)
-    assert seen.feature("previous_rr_to_mean8")[early + 1] < -0.4, "the beat after it knows"
+    assert seen.feature("previous_rr1")[early + 1] < -0.4, "the beat after it knows"
 
 
 # -- the patient's own normal beat, and the kernel's label
@@ -245,6 +248,70 @@ def test_experience_grows_to_one():
     assert np.all(experience[32:] == 1.0)
 
 
+# -- P waves, mixtures, two leads
+
+
+def test_an_early_p_wave_on_a_t_wave_shows():
+    """An atrial premature beat keeps its P wave; one of the same timing without any has none."""
+    rhythm = [Rendered(t, "N") for t, _ in steady(60, 0.5, 40.0)]
+    bare = [Rendered(b.time - (0.3 if n == 30 else 0.0), "N", p_wave=n != 30) for n, b in enumerate(rhythm)]
+    with_p = [Rendered(b.time, "N") for b in bare]
+    one, other = Seen(drawn(with_p).signal), Seen(drawn(bare).signal)
+    assert one.feature("p_likeness")[30] > 0.85
+    assert one.feature("p_projection")[30] > 0.6
+    assert abs(other.feature("p_projection")[30]) < 0.4
+    assert other.feature("p_size")[30] < one.feature("p_size")[30] - 0.5
+    assert one.feature("p_likeness")[20:30].min() > 0.95
+    assert np.abs(one.feature("p_projection")[20:30] - 1).max() < 0.1
+
+
+def test_a_p_wave_shows_over_noise_and_none_does_not():
+    clear = Seen(render(steady(75, 0.5, 40.0), 41.0, disturbances=[Muscle(0.02)], seed=1).signal)
+    absent = render(steady(75, 0.5, 40.0), 41.0, disturbances=[Muscle(0.02)], seed=1, heart=Heart(p_mv=0.0))
+    assert clear.feature("p_visible")[-1] > Seen(absent.signal).feature("p_visible")[-1] + 0.5
+
+
+def test_a_fusion_is_a_mixture_of_the_normal_and_the_ventricular_beat():
+    rhythm = [Rendered(t, "N") for t, _ in steady(60, 0.5, 60.0)]
+    for n in range(12, 50, 4):
+        rhythm[n] = Rendered(rhythm[n].time - 0.3, "V")
+    rhythm[55] = Rendered(rhythm[55].time - 0.05, "F")
+    seen = Seen(drawn(rhythm).signal)
+    shares = np.stack([seen.feature("fusion_normal"), seen.feature("fusion_ventricular")], 1)
+    assert np.abs(shares[52] - [1, 0]).max() < 0.1
+    assert np.abs(shares[44] - [0, 1]).max() < 0.15
+    assert shares[55].min() > 0.2
+    assert seen.feature("fusion_gain")[55] > 0.1
+
+
+def test_each_lead_of_two_sees_what_it_would_see_alone():
+    """Where R is placed is the first lead's affair, so the second is the first one's double, twice as large."""
+    rhythm = [*steady(75, 0.5, 20.0), (20.2, "V"), *steady(75, 21.3, 25.0)]
+    signal = drawn(rhythm).signal[:, :1]
+    alone, both = Seen(signal), Seen(np.hstack([signal, 2 * signal]))
+    n, channels = len(beats.features_of(1)), len(CHANNELS)
+    assert np.array_equal(both.features[:, :n], alone.features[:, :n])
+    assert np.array_equal(both.windows[:, :channels], alone.windows[:, :channels])
+    assert not alone.features[:, n:].any()
+    assert not alone.windows[:, channels:].any()
+    assert np.allclose(both.features[:, n:], both.features[:, beats.CONTEXT : n], atol=0.02)
+    assert np.allclose(both.windows[:, channels:], both.windows[:, :channels], atol=1e-3)
+
+
+def test_a_lead_that_was_lost_is_back_with_what_it_had_learnt():
+    """While one is lost the other stands first; each knows its normal beat at once."""
+    signal = np.repeat(drawn(steady(75, 0.5, 60.0)).signal[:, :1], 2, 1) * np.float32([1.0, 0.7])
+    signal[20 * int(FS) : 40 * int(FS), 0] = np.nan
+    seen = Seen(signal)
+    second = seen.features[:, len(beats.features_of(1)) :]
+    alone = np.array([not row.any() for row in second])
+    times = np.array([beat.sample for beat in seen.beats]) / FS
+    assert np.all(alone[(times > 20.5) & (times < 39.5)])
+    assert not np.any(alone[(times < 19.0) | (times > 42.0)])
+    assert seen.feature("likeness")[(times > 5.0) & ((times < 39.5) | (times > 42.0))].min() > 0.9
+    assert set(seen.rules[4:]) == {"N"}
+
+
 # -- arithmetic
 
 
@@ -271,5 +338,9 @@ def test_names_and_numbers_of_features_agree():
     assert WIDTH * STRIDE == BEFORE + AFTER == round(0.7 * FS)
     seen = Seen(drawn(steady(75, 0.5, 10.0)).signal)
     assert seen.features.shape[1] == len(FEATURES)
-    assert seen.windows.shape[1:] == (len(CHANNELS), WIDTH)
+    assert seen.windows.shape[1:] == (2 * len(CHANNELS), WIDTH)
+    one, two = beats.features_of(1), beats.features_of(2)
+    assert two[: len(one)] == one
+    assert {name.removeprefix("second_") for name in two[len(one) :]} == set(one[beats.CONTEXT :])
+    assert beats.channels_of(2)[: len(CHANNELS)] == beats.channels_of(1) == CHANNELS
     assert np.isfinite(seen.features).all()
