@@ -620,8 +620,9 @@ def rr_context(r_peaks: Sequence[int], n: int) -> dict[str, float]:
         return float(np.quantile(before[-most:], share)) if before else 0.0
 
     changes = [abs(math.log(b / a)) for a, b in itertools.pairwise(before)]
-    triples = list(zip(before[-32:], before[-31:], before[-30:], strict=False))
-    turns = sum((b > a) == (b > c) and a != b != c for a, b, c in triples)
+    recent = before[-32:]
+    triples = list(zip(recent, recent[1:], recent[2:], strict=False))
+    turns = sum((b - a) * (b - c) > 0 for a, b, c in triples)
     found = {
         "rr_to_shortest8": ratio(interval, quantile(8, 0.0)),
         "rr_to_longest8": ratio(interval, quantile(8, 1.0)),
