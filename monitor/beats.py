@@ -115,6 +115,7 @@ BEAT: Final = np.dtype(
         ("emitted", np.int64),
         ("search_back", np.int64),
         ("rule", np.int64),
+        ("leads", np.int64),  # in how many leads its window was usable
     ],
     align=True,
 )
@@ -506,6 +507,7 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     out["emitted"] = max(last, state["pending_known"][0])
     out["search_back"] = state["pending_search_back"][0]
     out["rule"] = rule
+    out["leads"] = 1
     state["last_likeness"] = likeness
     state["beat_count"] += 1
     if normal >= 0 and rule == RULE_N:
