@@ -66,7 +66,7 @@ CODES: Final = (
     Code("CANNOT_ANALYSE", MEDIUM, "CANNOT ANALYSE: SATURATED", TECHNICAL),
     Code("CONFLICT", MEDIUM, "TWO DEVICES SEND AS THIS BED", TECHNICAL),
     Code("GAP", LOW, "SIGNAL MISSING", TECHNICAL),
-    Code("MODEL", LOW, "BEAT NAMES BY RULE ONLY", TECHNICAL),
+    Code("MODEL", LOW, "BEAT MODEL FAILED", TECHNICAL),
 )
 INDEX: Final = {code.name: i for i, code in enumerate(CODES)}
 assert tuple(code.name for code in CODES[: len(CONDITIONS)]) == CONDITIONS

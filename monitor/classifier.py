@@ -13,16 +13,20 @@ import base64
 import hashlib
 import io
 import json
+import logging
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.beats import AFTER, BEFORE, STRIDE, WIDTH, channels_of, features_of
 from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
-from monitor.exceptions import ModelError
+from monitor.exceptions import ConfigError, ModelError
+
+log = logging.getLogger(__name__)
 
 MODELS: Final = Path(__file__).with_name("models")
 PINS: Final = MODELS / "pins.toml"
@@ -77,16 +81,25 @@ def digest_of(path: Path) -> str:
 
 
 def default_model() -> tuple[Path, str]:
-    """The model that comes with wardbeat: its path and its pinned SHA-256."""
+    """The model for one lead that comes with wardbeat: its path and its pinned SHA-256."""
     listed = _pins()
     name = listed["default"]
     return MODELS / f"{name}.pt", str(listed["sha256"][name])
 
 
+def default_two_lead_model() -> tuple[Path, str] | None:
+    """The model for two leads that comes with wardbeat, if there is one: its path and its pinned SHA-256."""
+    listed = _pins()
+    name = listed.get("two_leads")
+    return None if name is None else (MODELS / f"{name}.pt", str(listed["sha256"][name]))
+
+
 def _pins() -> dict[str, Any]:
     try:
         listed = tomllib.loads(PINS.read_text())
-        str(listed["sha256"][listed["default"]])
+        for key in ("default", "two_leads"):
+            if key == "default" or key in listed:
+                str(listed["sha256"][listed[key]])
         return listed
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ModelError(
@@ -247,6 +260,79 @@ class Classifier:
                 f[:here] = torch.from_numpy(features[first : first + here])
                 result[first : first + here] = self._module(w, f)[:here].numpy()
         return result
+
+
+class Unavailable:
+    """Stands where a model should be: beats that are given to it get no name, and their bed says so."""
+
+    def classify(self, windows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """No probabilities: NaN."""
+        return np.full((len(windows), len(AAMI_CLASSES)), np.nan, np.float32)
+
+
+class Models(NamedTuple):
+    """Which model names a beat: by how many of its leads can be analysed.
+
+    Attributes:
+        one: for one lead, and for two where there is no other.
+        two: for two leads; None: there is none, :class:`Unavailable`: there should be one.
+    """
+
+    one: Classifier
+    two: Classifier | Unavailable | None = None
+
+    @property
+    def digests(self) -> dict[str, str | None]:
+        """SHA-256 of each, for what was computed with them."""
+        return {"model_sha256": self.one.sha256, "two_lead_model_sha256": getattr(self.two, "sha256", None)}
+
+
+def load_models(files: Sequence[tuple[Path, str | None]] = (), *, strict: bool = False) -> Models:
+    """Load the models that name beats from one lead and from two.
+
+    A file's card says for how many leads it is. What is not given is the model that comes with wardbeat; but a model
+    for one lead that is given alone names the beats of two leads too, from the first: whoever names a model wants its
+    names.
+
+    Args:
+        files: at most two, each with the digest it must have.
+        strict: refuse a model for two leads that comes with wardbeat and is missing or damaged; otherwise that is
+            logged, and :class:`Unavailable` takes its place.
+
+    Raises:
+        ModelError: a model is missing, not the pinned one, or does not keep its contract.
+        ConfigError: two models are for the same number of leads.
+    """
+    given: dict[int, Classifier] = {}
+    for path, sha256 in files:
+        model = Classifier(path, sha256)
+        if model.leads in given:
+            what = f"both this and {given[model.leads].path} name beats from {_LEADS[model.leads]}"
+            raise ConfigError(what, where=str(path), remedy="give one for each number of leads")
+        given[model.leads] = model
+    one, two = given.get(1) or Classifier(), given.get(2)
+    if one.leads != 1:
+        raise ModelError("not for one lead", where=str(one.path), remedy="install wardbeat again")
+    return Models(one, two if given else _shipped_two_lead_model(strict))
+
+
+_LEADS: Final = {1: "one lead", 2: "two leads"}
+
+
+def _shipped_two_lead_model(strict: bool) -> Classifier | Unavailable | None:
+    try:
+        found = default_two_lead_model()
+        if found is None:
+            return None
+        model = Classifier(*found)
+        if model.leads != 2:
+            raise ModelError("not for two leads", where=str(model.path), remedy="install wardbeat again")
+        return model
+    except ModelError as error:
+        if strict:
+            raise
+        log.error("beats of two leads are named from one: %s", error)
+        return Unavailable()
 
 
 def check_rows(classifier: Classifier) -> None:

@@ -70,6 +70,7 @@ class Beat(Event):
         final: false while a later event may still revise the name.
         p: class -> probability; None when no network named the beat.
         search_back: found by looking back with a lower threshold.
+        leads: in how many leads it could be analysed; None: its window was cut off.
     """
 
     type: ClassVar[str] = "beat"
@@ -79,6 +80,7 @@ class Beat(Event):
     final: bool = True
     p: dict[str, float] | None = None
     search_back: bool = False
+    leads: int | None = None
 
 
 @dataclass(slots=True)

@@ -61,13 +61,19 @@ def chunks_of(record: Record, bed: str, size: int = SIZE) -> Iterator[Chunk]:
 
 
 def analyse(
-    record: Record, classifier: Names | None = None, *, bed: str | None = None, size: int = SIZE
+    record: Record,
+    classifier: Names | None = None,
+    *,
+    two_leads: Names | None = None,
+    bed: str | None = None,
+    size: int = SIZE,
 ) -> Iterator[list[Event]]:
     """Run a record through a ward of its own.
 
     Args:
         record: what to analyse; it has at least one sample.
         classifier: names the beats; None: the kernel's own rule does.
+        two_leads: names those that two leads show; None: `classifier` does.
         bed: id the events carry; None: the record's name, made valid.
         size: samples a chunk.
 
@@ -77,7 +83,7 @@ def analyse(
     """
     name = bed or bed_of(record.name)
     length = len(record.signal)
-    ward = Ward(classifier, capacity=1)
+    ward = Ward(classifier, two_leads=two_leads, capacity=1)
     open_beats: set[int] = set()
     commands = [Describe(name, record.leads)]
     for chunk in chunks_of(record, name, size):

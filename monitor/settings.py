@@ -57,8 +57,11 @@ class Settings(BaseSettings):
         client_id: names the monitor's session at the broker; two monitors must not share one.
         tick: seconds between two steps of the ward.
         max_beds: a bed beyond this number is refused.
-        model: TorchScript file of the classifier; the one that comes with wardbeat if not given.
+        model: TorchScript file of a classifier, for one lead or for two as its card says; those that come with
+            wardbeat if not given.
         model_sha256: its digest.
+        other_model: a second one, for the other number of leads.
+        other_model_sha256: its digest.
         beds: settings of single beds.
     """
 
@@ -74,6 +77,8 @@ class Settings(BaseSettings):
     max_beds: int = Field(default=1024, ge=1, le=100_000)
     model: Path | None = None
     model_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
+    other_model: Path | None = None
+    other_model_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
     beds: dict[str, BedSettings] = {}
 
     @field_validator("beds")
@@ -88,9 +93,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _model_is_pinned(self) -> Self:
-        if (self.model is None) != (self.model_sha256 is None):
-            raise ValueError("model and model_sha256 go together: a model is a program, run only if it is pinned")
+        for name in ("model", "other_model"):
+            if (getattr(self, name) is None) != (getattr(self, f"{name}_sha256") is None):
+                why = "a model is a program, run only if it is pinned"
+                raise ValueError(f"{name} and {name}_sha256 go together: {why}")
+        if self.model is None and self.other_model is not None:
+            raise ValueError("other_model is a second one: give model first")
         return self
+
+    @property
+    def models(self) -> list[tuple[Path, str | None]]:
+        """The models given, each with its digest."""
+        given = ((self.model, self.model_sha256), (self.other_model, self.other_model_sha256))
+        return [(path, digest) for path, digest in given if path is not None]
 
 
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:

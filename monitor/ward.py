@@ -52,6 +52,22 @@ _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Qrs: 3, Beat: 4, Rhythm: 5, Ala
 _RULE_CLASS: Final = np.array([AAMI_CLASSES.index(name) for name in beats.RULE_CLASSES])
 
 
+NOT_ASKED, NAMED, FAILED = range(3)
+"""What a model said of a beat."""
+
+
+def _ask(model: Names, windows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities of the beats, NaN of all of them if the model raises or answers nonsense."""
+    try:
+        answer = np.asarray(model.classify(windows, features), np.float32)
+        if answer.shape != (len(windows), len(AAMI_CLASSES)):
+            raise ValueError(f"probabilities of shape {answer.shape} for {len(windows)} beats")
+    except Exception:  # whatever a model does, rate and asystole alarms go on
+        log.exception("a classifier failed; beats are named by another or by rule")
+        return np.full((len(windows), len(AAMI_CLASSES)), np.nan, np.float32)
+    return answer
+
+
 @dataclass(slots=True)
 class Wave:
     """Display signal of one bed, 0.5-40 Hz, as analysed by the last call.
@@ -123,6 +139,7 @@ class _Bed:
     table: int = -1  # number of its resampling table; -1: no samples yet
     last_data: float = 0.0
     last_conflict: float = float("-inf")
+    broken: set[int] = field(default_factory=set)  # leads whose model failed when it was last asked
     gaps: list[tuple[int, int]] = field(default_factory=list)  # of this round: first sample missing, sample after
     technical: set[str] = field(default_factory=set)  # technical alarms the ward itself raised
 
@@ -141,6 +158,14 @@ class _Bed:
                 return resumed
         return at
 
+    def note_answers(self, answers: Sequence[int]) -> None:
+        """Note which models failed and which are well again; one that was not asked may still be broken."""
+        for leads, answer in enumerate(answers, 1):
+            if answer == FAILED:
+                self.broken.add(leads)
+            elif answer == NAMED:
+                self.broken.discard(leads)
+
     def lead_name(self, lead: int) -> str:
         return self.lead_names[lead] if lead < len(self.lead_names) else str(lead)
 
@@ -152,11 +177,12 @@ class Ward:
         state: (capacity,) BED_STATE, a row a bed.
     """
 
-    def __init__(self, classifier: Names | None = None, *, capacity: int = 16) -> None:
+    def __init__(self, classifier: Names | None = None, *, two_leads: Names | None = None, capacity: int = 16) -> None:
         """Make an empty ward.
 
         Args:
             classifier: names the beats; without one the kernel's own rule does (N, S or V).
+            two_leads: names those that two leads show; without one `classifier` does. Where it fails, too.
             capacity: beds to make room for; more are admitted as they come.
 
         Raises:
@@ -164,6 +190,7 @@ class Ward:
         """
         judge.check_weights()
         self._classifier = classifier
+        self._two_leads = two_leads
         self.state: NDArray[np.void] = np.zeros(max(capacity, 1), BED_STATE)
         self._beds: dict[str, _Bed] = {}
         self._descriptions: dict[str, Describe] = {}
@@ -223,7 +250,7 @@ class Ward:
 
     def warm_up(self) -> None:
         """Compile or load every kernel and run the model once, so that no later call stalls."""
-        ward = Ward(self._classifier, capacity=1)
+        ward = Ward(self._classifier, two_leads=self._two_leads, capacity=1)
         t = np.arange(10 * FS) / FS
         pulses = np.exp(-(((t % 0.8) - 0.4) ** 2) / 2e-4)
         signal = np.stack([pulses, pulses], 1).astype(np.float32)
@@ -306,17 +333,17 @@ class Ward:
         marks = np.empty(frontend.capacity(wave_size, len(segments)), frontend.MARK)
         most = frontend.beat_capacity(wave_size, len(segments))
         found = np.empty(most, beats.BEAT)
-        windows = np.empty((most, MAX_LEADS * len(beats.CHANNELS), beats.WIDTH), np.float32)
-        features = np.empty((most, len(beats.FEATURES)), np.float32)
+        windows = np.empty((most, len(beats.channels_of(MAX_LEADS)), beats.WIDTH), np.float32)
+        features = np.empty((most, len(beats.features_of(MAX_LEADS))), np.float32)
         wave = np.empty((wave_size, MAX_LEADS), np.float32)
         mark_count, beat_count = frontend.tick(
             self.state["front"], segments, samples, self._table_array, marks, found, windows, features, wave
         )
         self._keep_waves(runs, segments, wave)
         marks, found = marks[:mark_count], found[:beat_count]
-        labels, probabilities = self._name(found, windows[:beat_count], features[:beat_count])
+        labels, probabilities, answers = self._name(found, windows[:beat_count], features[:beat_count])
         changes = self._rhythm(runs, marks, found, labels)
-        return self._tell(runs, marks, found, labels, probabilities, changes)
+        return self._tell(runs, marks, found, labels, probabilities, answers, changes)
 
     def _stage(self, runs: Sequence[tuple[_Bed, Run]]) -> tuple[NDArray[np.void], NDArray[np.float32], int]:
         """Lay the samples of all runs side by side."""
@@ -343,24 +370,38 @@ class Ward:
 
     def _name(
         self, found: NDArray[np.void], windows: NDArray[np.float32], features: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
-        """AAMI class numbers of the beats, and the network's probabilities if there is one.
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None, NDArray[np.int8]]:
+        """AAMI class numbers of the beats, the networks' probabilities if there are networks, and how these answered.
 
-        A row of probabilities that are not numbers stands for a beat the network failed to name; the kernel's rule
-        does, and no other beat is touched.
+        Beats that two leads show go to the model for two leads, all others to that for one, each in batches of their
+        own. A row of probabilities that are not numbers stands for a beat the network failed to name; then the model
+        for one lead does, at last the kernel's rule, and no other beat is touched.
+
+        Returns:
+            (n,) classes; (n, 5) probabilities, NaN where the rule names; (n, 2) what the models for one lead and for
+            two said: one of NOT_ASKED, NAMED, FAILED.
         """
         by_rule: NDArray[np.int64] = _RULE_CLASS[found["rule"]]
-        if self._classifier is None or not len(found):
-            return by_rule, None
-        try:
-            probabilities = np.asarray(self._classifier.classify(windows, features), np.float32)
-            if probabilities.shape != (len(found), len(AAMI_CLASSES)):
-                raise ValueError(f"probabilities of shape {probabilities.shape} for {len(found)} beats")
-        except Exception:  # whatever a model does, rate and asystole alarms go on
-            log.exception("the classifier failed; beats are named by rule")
-            probabilities = np.full((len(found), len(AAMI_CLASSES)), np.nan, np.float32)
-        sound: NDArray[np.bool_] = np.all(np.isfinite(probabilities), axis=1)
-        return np.where(sound, np.argmax(np.where(sound[:, np.newaxis], probabilities, 0), 1), by_rule), probabilities
+        answers = np.full((len(found), 2), NOT_ASKED, np.int8)
+        if (self._classifier is None and self._two_leads is None) or not len(found):
+            return by_rule, None, answers
+        probabilities = np.full((len(found), len(AAMI_CLASSES)), np.nan, np.float32)
+        unnamed = np.ones(len(found), np.bool_)
+        for place, model, rows in (
+            (1, self._two_leads, found["leads"] >= 2),
+            (0, self._classifier, unnamed),  # what is left by then
+        ):
+            if model is None or not (asked := unnamed & rows).any():
+                continue
+            part = slice(None) if asked.all() else asked  # no copy where all are asked
+            answer = _ask(model, windows[part], features[part])
+            sound = np.all(np.isfinite(answer), axis=1)
+            answers[asked, place] = np.where(sound, NAMED, FAILED)
+            named = np.flatnonzero(asked)[sound]
+            probabilities[named] = answer[sound]
+            unnamed[named] = False
+        labels = np.where(unnamed, by_rule, np.argmax(np.where(unnamed[:, np.newaxis], 0, probabilities), 1))
+        return labels, probabilities, answers
 
     def _rhythm(
         self,
@@ -394,6 +435,7 @@ class Ward:
         found: NDArray[np.void],
         labels: NDArray[np.int64],
         probabilities: NDArray[np.float32] | None,
+        answers: NDArray[np.int8],
         changes: NDArray[np.void],
     ) -> list[Event]:
         by_row = {bed.row: bed for bed, _ in runs}
@@ -421,15 +463,25 @@ class Ward:
                         cause = ONSET if align.REASONS[value] == why else END
                         alarm_causes.append((emitted, 0, bed, (code, cause, bed.device(sample), at)))
         shown = [None] * len(found) if probabilities is None else np.round(probabilities, 4).tolist()
-        for (row, sample, emitted, back, _, _), label, p in zip(found.tolist(), labels.tolist(), shown, strict=True):
+        told = zip(
+            *(found[name].tolist() for name in ("row", "sample", "emitted", "search_back", "leads")),
+            labels.tolist(),
+            shown,
+            answers.tolist(),
+            strict=True,
+        )
+        for row, sample, emitted, back, leads, label, p, answer in told:
             bed, name = by_row[row], AAMI_CLASSES[label]
             at = bed.emitted(emitted)
-            failed = p is not None and not all(map(isfinite, p))
-            spread = None if p is None or failed else dict(zip(AAMI_CLASSES, p, strict=True))
-            events.append(Beat(bed.name, bed.device(sample), at, name, name, True, spread, bool(back)))
-            if p is not None and failed != ("MODEL" in bed.technical):
+            spread = None if p is None or not all(map(isfinite, p)) else dict(zip(AAMI_CLASSES, p, strict=True))
+            events.append(Beat(bed.name, bed.device(sample), at, name, name, True, spread, bool(back), leads))
+            bed.note_answers(answer)
+            if bool(bed.broken) != ("MODEL" in bed.technical):
                 bed.technical ^= {"MODEL"}
-                alarm_causes.append((emitted, 2, bed, ("MODEL", ONSET if failed else END, bed.device(sample), at)))
+                why = "beats are named by rule" if spread is None else "beats of two leads are named from one"
+                cause = ONSET if bed.broken else END
+                failure = ("MODEL", cause, bed.device(sample), at, None, None, why if bed.broken else None)
+                alarm_causes.append((emitted, 2, bed, failure))
         for row, code, on, sample, emitted, value, limit in changes.tolist():
             bed = by_row[row]
             at = bed.emitted(emitted)
@@ -553,6 +605,7 @@ class Ward:
             "origin": bed.origin,
             "position": bed.position,
             "fs_mhz": bed.fs_mhz,
+            "broken": sorted(bed.broken),
             "sequencer": {
                 "stream": s.stream,
                 "formers": s.formers,
@@ -580,6 +633,7 @@ class Ward:
         bed.stream, bed.origin, bed.position = head["stream"], head["origin"], head["position"]
         bed.last_data = now
         bed.fs_mhz = head["fs_mhz"]
+        bed.broken = set(head["broken"])
         bed.table, bed.half = self._table_of(bed.fs_mhz)
         self.state[bed.row] = rows[0]
         standing = rows[0]["alarms"]["state"]

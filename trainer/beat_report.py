@@ -62,7 +62,7 @@ def _compared(chosen: Plan, results: Results) -> list[Block]:
     if chosen.varied:
         lines = [line for line in beat_lines_of(results) if line.period.title == list(PERIODS)[-1]]
         titles = [condition.title for condition in chosen.conditions]
-        for split in headline([line.split for line in lines]):
+        for split in headline(results[0][1][-1].splits):
             these = [line for line in lines if line.split.title == split.title]
             name = f"{split.title}, {chosen.title}, from 5:00 on"
             blocks.append(Picture(file_name(name), png_of(draw_noise(these, titles, name)), name))

@@ -54,6 +54,10 @@ Processes = Annotated[int, typer.Option(min=1, help="Records analysed at the sam
 ModelFile = Annotated[
     Path | None, typer.Option("--model", metavar="FILE", help="A model; wardbeat's own if not given.")
 ]
+OtherModel = Annotated[
+    Path | None, typer.Option("--other-model", metavar="FILE", help="A second one, for the other number of leads.")
+]
+OtherDigest = Annotated[str | None, typer.Option("--other-model-sha256", help="The digest it must have.")]
 ModelDigest = Annotated[str | None, typer.Option("--model-sha256", help="The digest the model must have.")]
 
 
@@ -114,6 +118,8 @@ def beats(
     seed: Seed = 0,
     model: ModelFile = None,
     model_sha256: ModelDigest = None,
+    other_model: OtherModel = None,
+    other_model_sha256: OtherDigest = None,
     report: Report = None,
     json_file: JsonFile = None,
     markdown_file: MarkdownFile = None,
@@ -126,7 +132,7 @@ def beats(
     """
     from trainer.beat_tables import beat_plan_tables
     from trainer.beat_variants import beat_results_json, missing_classes
-    from trainer.runs import Job, Model, classifier_of, run
+    from trainer.runs import Job, Model, models_of, run
     from trainer.scores import score_beats
     from trainer.variants import plan
 
@@ -135,13 +141,13 @@ def beats(
     _refuse_paced(paths)
     _writable(json_file, markdown_file)
     folder = None if report is None else _plot_folder(report)
-    pinned = Model(model, model_sha256)
-    digest = classifier_of(pinned).sha256  # a wrong model is refused before any work
+    pinned = Model(model, model_sha256, other_model, other_model_sha256)
+    digests = models_of(pinned).digests  # a wrong model is refused before any work
     jobs = [[Job(path, v.leads, pinned, v.condition) for path in paths] for v in chosen.variants]
     flat = run([job for these in jobs for job in these], processes)
     outcomes = [flat[n * len(paths) : (n + 1) * len(paths)] for n in range(len(jobs))]
     results = [(variant, score_beats(these)) for variant, these in zip(chosen.variants, outcomes, strict=True)]
-    heading: dict[str, Any] = {"scored": "beats", "database": db, "leads": leads, "model_sha256": digest}
+    heading: dict[str, Any] = {"scored": "beats", "database": db, "leads": leads, **digests}
     if noise:
         heading |= {"noise": noise, "seed": seed}
     tables = beat_plan_tables(chosen, results)
@@ -152,7 +158,8 @@ def beats(
         from trainer.beat_report import beat_report
         from trainer.report import write_report
 
-        facts = f"Model {digest[:12]}, database {db}, records {', '.join(path.name for path in paths)}, leads {leads}."
+        named = " and ".join(digest[:12] for digest in digests.values() if digest is not None)
+        facts = f"Model {named}, database {db}, records {', '.join(path.name for path in paths)}, leads {leads}."
         write_report(folder, beat_report(chosen, results, jobs, outcomes, facts))
         typer.echo(f"report: {folder / 'report.html'}", err=True)
 

@@ -13,7 +13,7 @@ from trainer.outcome import Outcome, outcome_of
 from trainer.parallel import each
 
 if TYPE_CHECKING:
-    from monitor.classifier import Classifier
+    from monitor.classifier import Models
     from monitor.records import Annotations, Record
 
 FIRST, SECOND, BOTH = "first", "second", "both"
@@ -22,10 +22,12 @@ LEAD_WORDS: Final = {FIRST: slice(0, 1), SECOND: slice(1, 2), BOTH: slice(0, 2)}
 
 
 class Model(NamedTuple):
-    """A model file and its pin; None for both: the one that comes with wardbeat."""
+    """A model file and its pin, and a second one for the other number of leads; none: those that come with wardbeat."""
 
     path: Path | None
     sha256: str | None
+    other: Path | None = None
+    other_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,9 @@ def analyse_record(job: Job) -> Outcome:
     from monitor.replay import analyse
 
     record, reference = read(job)
-    classifier = None if job.model is None else classifier_of(job.model)
-    outcome = outcome_of(record, reference, (event for events in analyse(record, classifier) for event in events))
+    one, two = (None, None) if job.model is None else models_of(job.model)
+    events = (event for events in analyse(record, one, two_leads=two) for event in events)
+    outcome = outcome_of(record, reference, events)
     if job.plots is not None:
         from trainer.plots import draw_errors
 
@@ -106,15 +109,20 @@ def choose_leads(path: Path, leads: Sequence[str]) -> list[int]:
 
 
 @cache
-def classifier_of(model: Model) -> Classifier:
-    """The model, loaded once a process.
+def models_of(model: Model) -> Models:
+    """The models, loaded once a process.
 
     Raises:
-        ModelError: it is not the one that was pinned, or does not keep its contract.
+        ModelError: one is not the one that was pinned, or does not keep its contract.
+        ConfigError: a second one without a first, or for the same number of leads.
     """
-    from monitor.classifier import Classifier
+    from monitor.classifier import load_models
+    from monitor.exceptions import ConfigError
 
-    return Classifier(model.path, model.sha256)
+    if model.path is None and model.other is not None:
+        raise ConfigError("goes with --model", where="--other-model", remedy="a single model is given with --model")
+    given = (model.path, model.sha256), (model.other, model.other_sha256)
+    return load_models([(path, digest) for path, digest in given if path is not None], strict=True)
 
 
 def run(jobs: Sequence[Job], processes: int) -> list[Outcome]:

@@ -13,7 +13,7 @@ from monitor.cli.terminal import page, progress_console
 
 if TYPE_CHECKING:
     from monitor.benchmark import Result
-    from monitor.classifier import Classifier
+    from monitor.classifier import Models
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,7 +58,8 @@ def ward(
     with console.status("loading the model and the kernels"):
         from monitor.benchmark import Plan, measure
 
-        classifier = None if no_model else _classifier()
+        models = None if no_model else _models()
+        one, two = models or (None, None)
     # Drawn between repetitions only: a bar that a thread draws would be measured too.
     with Progress(console=console, transient=True, auto_refresh=False) as progress:
         task = progress.add_task("measuring", total=repetitions)
@@ -67,11 +68,11 @@ def ward(
         def done(number: int) -> None:
             progress.update(task, completed=number, refresh=True)
 
-        result = measure(Plan(beds, seconds, chunk, leads, repetitions), classifier, done)
-    _show(result, "by rule" if classifier is None else f"by model {classifier.sha256[:12]}")
+        result = measure(Plan(beds, seconds, chunk, leads, repetitions), one, done, two_leads=two)
+    _show(result, "by rule" if models is None else f"by model {models.one.sha256[:12]}")
     if json_file is not None:
-        digest = None if classifier is None else classifier.sha256
-        document = {"bench": "ward", "model_sha256": digest, **asdict(result)}
+        digests = {"model_sha256": None} if models is None else models.digests
+        document = {"bench": "ward", **digests, **asdict(result)}
         try:
             json_file.write_text(json.dumps(document, indent=1) + "\n")
         except OSError as error:
@@ -80,10 +81,10 @@ def ward(
             ) from None
 
 
-def _classifier() -> Classifier:
-    from monitor.classifier import Classifier
+def _models() -> Models:
+    from monitor.classifier import load_models
 
-    return Classifier()
+    return load_models(strict=True)
 
 
 def _show(result: Result, named: str) -> None:

@@ -15,7 +15,7 @@ from monitor.cli.terminal import page, progress_console
 from monitor.exceptions import ConfigError, MessageError
 
 if TYPE_CHECKING:
-    from monitor.classifier import Classifier
+    from monitor.classifier import Models
     from monitor.events import Event
     from monitor.output import EventLines
 
@@ -46,9 +46,15 @@ def replay(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the annotation files.")] = None,
     bed: Annotated[str | None, typer.Option(metavar="ID", help="Bed that the events name; the record's name.")] = None,
     model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Classifier, a TorchScript file (the one that ships).")
+        Path | None, typer.Option(metavar="FILE", help="Classifier, a TorchScript file (those that ship).")
     ] = None,
     model_sha256: Annotated[str | None, typer.Option(metavar="HEX", help="SHA-256 that --model must have.")] = None,
+    other_model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A second one, for the other number of leads.")
+    ] = None,
+    other_model_sha256: Annotated[
+        str | None, typer.Option(metavar="HEX", help="SHA-256 that --other-model must have.")
+    ] = None,
     no_model: Annotated[bool, typer.Option("--no-model", help="Name beats by the detector's own rule.")] = False,
 ) -> None:
     """Play records through the monitor; write events and annotations.
@@ -65,17 +71,17 @@ def replay(
     for path in records:  # all of them before any work
         check_record(path, chosen)
     beds = _beds(records, bed)
-    classifier = _classifier(model, model_sha256, no_model)
+    models = _models(model, model_sha256, other_model, other_model_sha256, no_model)
     with nullcontext() if events is None else event_lines(events) as lines:
         for path, name in zip(records, beds, strict=True):
-            _replay(path, chosen, name, classifier, factor, lines, target)
+            _replay(path, chosen, name, models, factor, lines, target)
 
 
 def _replay(
     path: str,
     leads: list[str] | None,
     bed: str,
-    classifier: Classifier | None,
+    models: Models | None,
     factor: float | None,
     lines: EventLines | None,
     target: tuple[Path, str] | None,
@@ -92,7 +98,8 @@ def _replay(
     if target is not None:
         receivers.append(kept.extend)
     size = SIZE if factor is None else max(round(LIVE_CHUNK * record.fs), 1)
-    batches = analyse(record, classifier, bed=bed, size=size)
+    one, two = (None, None) if models is None else models
+    batches = analyse(record, one, two_leads=two, bed=bed, size=size)
     if factor is not None:
         batches = paced(batches, size / record.fs / factor)
     if not (lines is not None and lines.on_terminal):  # lines of events and a bar would write over each other
@@ -147,17 +154,24 @@ def _shown(batches: Iterable[T], total: int, name: str) -> Iterator[T]:
         progress.stop()
 
 
-def _classifier(model: Path | None, sha256: str | None, no_model: bool) -> Classifier | None:
+def _models(
+    model: Path | None, sha256: str | None, other: Path | None, other_sha256: str | None, no_model: bool
+) -> Models | None:
     if no_model and model is not None:
         raise ConfigError("--model and --no-model contradict each other", remedy="give one of them")
     if sha256 is not None and model is None:
         raise ConfigError("goes with --model", where="--model-sha256", remedy="the model that ships has its own pin")
+    if model is None and (other is not None or other_sha256 is not None):
+        raise ConfigError("goes with --model", where="--other-model", remedy="a single model is given with --model")
+    if other is None and other_sha256 is not None:
+        raise ConfigError("goes with --other-model", where="--other-model-sha256", remedy="give both")
     if no_model:
         return None
-    with progress_console().status("loading the model"):
-        from monitor.classifier import Classifier
+    with progress_console().status("loading the models"):
+        from monitor.classifier import load_models
 
-        return Classifier(model, sha256)
+        given = ((model, sha256), (other, other_sha256))
+        return load_models([(path, digest) for path, digest in given if path is not None])
 
 
 def _speed(text: str) -> float | None:

@@ -29,8 +29,10 @@ def serve(
     broker: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The MQTT broker (127.0.0.1:1883).")] = None,
     host: Annotated[str | None, typer.Option(help="Address to serve, of this machine only (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to serve (8765); a busy one gives way to the next.")] = None,
-    model: Annotated[Path | None, typer.Option(help="Classifier, a TorchScript file (the one that ships).")] = None,
+    model: Annotated[Path | None, typer.Option(help="Classifier, a TorchScript file (those that ship).")] = None,
     model_sha256: Annotated[str | None, typer.Option(help="SHA-256 that --model must have.")] = None,
+    other_model: Annotated[Path | None, typer.Option(help="A second one, for the other number of leads.")] = None,
+    other_model_sha256: Annotated[str | None, typer.Option(help="SHA-256 that --other-model must have.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file (wardbeat.toml in your configuration folder).")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
 ) -> None:
@@ -51,6 +53,8 @@ def serve(
         broker_port=broker_port,
         model=model,
         model_sha256=model_sha256,
+        other_model=other_model,
+        other_model_sha256=other_model_sha256,
     )
     run_until_stopped(monitor_ward(settings))
 

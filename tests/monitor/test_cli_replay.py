@@ -300,9 +300,19 @@ def test_models_that_are_refused(record: Path, tmp_path: Path) -> None:
     assert failure(record, "--model", tmp_path / "none", "--model-sha256", "0" * 64).where == str(tmp_path / "none")
 
 
+def test_two_models_that_do_not_go_together(record: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.pt"
+    assert failure(record, "--other-model", other).where == "--other-model"
+    assert failure(record, "--model", other, "--model-sha256", "0", "--other-model-sha256", "0").where == (
+        "--other-model-sha256"
+    )
+
+
 def test_the_model_names_the_beats(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class AllFused:
-        def __init__(self, path: Path | None, sha256: str | None) -> None:
+        leads = 1
+
+        def __init__(self, path: Path | None = None, sha256: str | None = None) -> None:
             assert (path, sha256) == (None, None)
 
         def classify(self, windows: np.ndarray, features: np.ndarray) -> np.ndarray:

@@ -66,6 +66,8 @@ def test_beds(toml):
         ("[beds.a]\nlow = 90\nhigh = 60", "beds.a: low is not below high"),
         ("[beds.a]\nlow = 3", "beds.a.low: input should be greater than or equal to 15"),
         ('model = "x.pt"', "model and model_sha256 go together"),
+        ('other_model_sha256 = "' + "0" * 64 + '"', "other_model and other_model_sha256 go together"),
+        (f'other_model = "y.pt"\nother_model_sha256 = "{"0" * 64}"', "other_model is a second one: give model first"),
     ],
 )
 def test_wrong_file(toml, text, says):
@@ -91,3 +93,10 @@ def test_missing_file(tmp_path):
 
 def test_model_with_its_digest():
     assert load_settings(model="x.pt", model_sha256=SHA).model == Path("x.pt")
+    assert load_settings(model="x.pt", model_sha256=SHA).models == [(Path("x.pt"), SHA)]
+    assert load_settings().models == []
+
+
+def test_two_models_with_their_digests():
+    two = load_settings(model="x.pt", model_sha256=SHA, other_model="y.pt", other_model_sha256=SHA)
+    assert two.models == [(Path("x.pt"), SHA), (Path("y.pt"), SHA)]

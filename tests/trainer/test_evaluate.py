@@ -11,6 +11,7 @@ import pytest
 import wfdb
 from typer.testing import CliRunner
 
+from monitor.classifier import Models
 from monitor.exceptions import ConfigError, ModelError, RecordError, WardbeatError
 from monitor.records import find_database
 from trainer.cli import evaluate
@@ -245,7 +246,7 @@ class AllVentricular:
 
 
 def test_beats_scores_the_labels_of_the_model(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.runs.classifier_of", lambda model: AllVentricular())
+    monkeypatch.setattr("trainer.runs.models_of", lambda model: Models(AllVentricular()))
     scores = tmp_path / "scores.json"
     output = run("beats", "--db", database, "--processes", 1, "--json", scores)
     assert "Classes, from t = 0" in output
@@ -262,7 +263,7 @@ def test_beats_scores_the_labels_of_the_model(database: Path, tmp_path: Path, mo
 
 @pytest.fixture
 def ventricular(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.runs.classifier_of", lambda model: AllVentricular())
+    monkeypatch.setattr("trainer.runs.models_of", lambda model: Models(AllVentricular()))
 
 
 @pytest.mark.usefixtures("ventricular")
