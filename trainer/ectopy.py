@@ -41,7 +41,7 @@ Rhythm = list[tuple[float, str]]
 """Intervals before the beats, s, and what they are."""
 
 
-class _Pace:
+class Pace:
     """How a patient's rhythm goes: sinus intervals of about `base` s, and how ectopic beats come."""
 
     def __init__(self, rng: np.random.Generator, base: float, restless: float) -> None:
@@ -71,13 +71,13 @@ class _Pace:
         return [(self.sinus(), NORMAL) for _ in range(self.rng.integers(low, high))]
 
 
-def _lone(pace: _Pace) -> Rhythm:
+def _lone(pace: Pace) -> Rhythm:
     if pace.rng.random() > pace.often:
         return [(pace.sinus(), NORMAL)]
     return [(pace.premature(), ECTOPIC), (pace.after(), NORMAL)]
 
 
-def _every_second(pace: _Pace) -> Rhythm:
+def _every_second(pace: Pace) -> Rhythm:
     """Bigeminy, less often trigeminy or quadrigeminy, then sinus rhythm."""
     found: Rhythm = []
     between = int(pace.rng.choice([1, 1, 2, 3])) - 1
@@ -87,7 +87,7 @@ def _every_second(pace: _Pace) -> Rhythm:
     return found + pace.sinuses(5, 40)
 
 
-def _runs(pace: _Pace) -> Rhythm:
+def _runs(pace: Pace) -> Rhythm:
     """Runs of two to a hundred and more ectopic beats."""
     rng = pace.rng
     early = rng.uniform(pace.early[0], pace.early[1] - 0.05)
@@ -97,7 +97,7 @@ def _runs(pace: _Pace) -> Rhythm:
     return [*found, (pace.base * rng.uniform(1.0, 1.5), NORMAL)]
 
 
-def _long_short(pace: _Pace) -> Rhythm:
+def _long_short(pace: Pace) -> Rhythm:
     """A sinus beat after a pause, then a few ectopic ones; the pause may be the patient's rule."""
     rng = pace.rng
     short = pace.base * rng.uniform(0.7, 1.0)
@@ -108,14 +108,14 @@ def _long_short(pace: _Pace) -> Rhythm:
     return found + [(short * (1.0 + 0.07 * rng.normal()), ECTOPIC) for _ in range(length)]
 
 
-def _fibrillation(pace: _Pace) -> Rhythm:
+def fibrillation(pace: Pace) -> Rhythm:
     rng = pace.rng
     spread, mean = rng.uniform(0.12, 0.3), pace.base * rng.uniform(0.7, 1.0)
     found = [(max(0.32, mean * np.exp(spread * rng.normal())), FIBRILLATING) for _ in range(rng.integers(40, 200))]
     return found + (pace.sinuses(20, 60) if rng.random() < 0.4 else [])
 
 
-def _changing(pace: _Pace) -> Rhythm:
+def changing_rate(pace: Pace) -> Rhythm:
     """Sinus rhythm that speeds up or slows down, stays, and comes back."""
     rng = pace.rng
     ratio, steps = rng.uniform(0.72, 1.3), int(rng.integers(6, 25))
@@ -125,7 +125,8 @@ def _changing(pace: _Pace) -> Rhythm:
     return there + stays + back
 
 
-PATTERNS: Final[tuple[Callable[[_Pace], Rhythm], ...]] = (
+Pattern = Callable[[Pace], Rhythm]
+PATTERNS: Final[tuple[Pattern, ...]] = (
     _lone,
     _lone,
     _lone,
@@ -134,8 +135,8 @@ PATTERNS: Final[tuple[Callable[[_Pace], Rhythm], ...]] = (
     _runs,
     _long_short,
     _long_short,
-    _fibrillation,
-    _changing,
+    fibrillation,
+    changing_rate,
 )
 """One of these, drawn, is a made-up record's rhythm."""
 
@@ -143,7 +144,7 @@ PATTERNS: Final[tuple[Callable[[_Pace], Rhythm], ...]] = (
 def rhythm(rng: np.random.Generator, base: float, seconds: float) -> Rhythm:
     """Intervals and beats of so many seconds, at a sinus interval of about `base` s."""
     pattern = PATTERNS[rng.integers(len(PATTERNS))]
-    pace = _Pace(rng, base, restless=2.5 if pattern is _changing else 1.0)
+    pace = Pace(rng, base, restless=2.5 if pattern is changing_rate else 1.0)
     found: Rhythm = []
     length = 0.0
     while length < seconds:

@@ -306,8 +306,10 @@ class _Batches:
             order = torch.randperm(len(self.rows), generator=generator)
         for step in range(steps):
             chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
-            windows = torch.from_numpy(self.beats.windows[self.rows[chosen.numpy()]])
-            windows = augment(windows, recipe, generator)
+            windows = torch.empty(len(chosen), 0, 0)  # features alone are named: no need to gather what is not seen
+            if recipe.architecture.channels:
+                windows = torch.from_numpy(self.beats.windows[self.rows[chosen.numpy()]])
+                windows = augment(windows, recipe, generator)
             features = self.features[chosen]
             if recipe.feature_noise:
                 rough = torch.randn(features.shape, generator=generator)
