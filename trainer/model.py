@@ -11,13 +11,16 @@ features alone are named. Several networks are one: their probabilities are aver
 # Annotations are evaluated here: TorchScript reads them.
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from monitor.beats import CHANNELS, WIDTH, channels_of, features_of
+from monitor.beats import CHANNELS, CONTEXT, LEAD, WIDTH, channels_of, features_of
 from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ConfigError
+
+FUSIONS: Final = ("early", "late")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,15 @@ class Architecture:
         lstm: units each way of an LSTM over what the convolutions give; 0: none, a dense layer takes it all.
         embedding: numbers that the window of a lead is reduced to.
         shared: whether the windows of all leads pass through the same convolutions.
+        fusion: ``early``: the leads meet before the dense layers; ``late``: the same network names the beat from each
+            lead alone, and the logits are averaged.
         hidden: units of the dense layers.
         hidden_features: features that the network never sees, by name.
         dropout: share of units dropped after each dense layer while training.
         window_dropout: the same before the embedding.
         blindness: share of beats whose window is hidden while training, so that the features stand alone too.
         feature_dropout: share of the features hidden while training, each by itself.
-        lead_dropout: share of beats whose second lead is hidden while training.
+        lead_dropout: share of beats whose second lead is hidden while training; with late fusion one or the other.
     """
 
     leads: int = 1
@@ -48,6 +53,7 @@ class Architecture:
     lstm: int = 0
     embedding: int = 8
     shared: bool = True
+    fusion: str = "early"
     hidden: tuple[int, ...] = (32, 32)
     hidden_features: tuple[str, ...] = ()
     dropout: float = 0.2
@@ -64,6 +70,9 @@ class Architecture:
         """
         if self.leads not in (1, 2):
             raise ConfigError(f"{self.leads} leads", where="architecture.leads", remedy="1 or 2")
+        if self.fusion not in FUSIONS or (self.fusion == "late" and not (self.shared and self.leads == 2)):
+            remedy = f"there are {', '.join(FUSIONS)}; late needs two leads and shared convolutions"
+            raise ConfigError(f"no fusion {self.fusion}", where="architecture.fusion", remedy=remedy)
         for name, given, known in (
             ("channels", self.channels, CHANNELS),
             ("hidden_features", self.hidden_features, features_of(self.leads)),
@@ -136,7 +145,11 @@ class BeatNet(nn.Module):
         self.shared = architecture.shared
         self.encoders = nn.ModuleList(Encoder(architecture) for _ in range(count))
         dense: list[nn.Module] = []
+        self.late = architecture.fusion == "late"
+        self.context, self.lead = CONTEXT, LEAD
         width = (self.views * architecture.embedding if count else 0) + len(names)
+        if self.late:
+            width = (architecture.embedding if count else 0) + len(features_of(1))
         for hidden in architecture.hidden:
             dense += [nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(architecture.dropout)]
             width = hidden
@@ -152,6 +165,11 @@ class BeatNet(nn.Module):
         names = features_of(self.architecture.leads)
         self.feature_mean.copy_(features.mean(0))
         self.feature_scale.copy_(features.std(0).clamp_min(1e-3))
+        if self.late:  # both leads go through the same network
+            first, second = features[:, self.context : self.first_lead], features[:, self.first_lead :]
+            both = torch.cat([first, second])
+            self.feature_mean[self.context :] = both.mean(0).repeat(2)
+            self.feature_scale[self.context :] = both.std(0).clamp_min(1e-3).repeat(2)
         for name in self.architecture.hidden_features:
             self.feature_scale[names.index(name)] = torch.inf
 
@@ -167,22 +185,35 @@ class BeatNet(nn.Module):
         """
         n = windows.shape[0]
         context = torch.clamp((features - self.feature_mean) / self.feature_scale, -5.0, 5.0)
-        second = torch.ones(n, 1, device=windows.device)
         if self.training:
-            second = (torch.rand(n, 1, device=windows.device) >= self.lead_dropout).float()
             seen = torch.rand(context.shape, device=windows.device) >= self.feature_dropout
             context = context * seen / (1.0 - self.feature_dropout)
-            context = torch.cat([context[:, : self.first_lead], context[:, self.first_lead :] * second], 1)
-        parts = [context]
+        shape = torch.zeros(n, self.views, 0, device=windows.device)
         if len(self.encoders) > 0:
             by_lead = windows.reshape(n, self.views, self.per_view, windows.shape[2])[:, :, self.picked]
             shape = self.encode(by_lead)
             if self.training:
-                seen = torch.rand(n, 1, device=windows.device) >= self.blindness
-                shape = shape * seen.unsqueeze(1) / (1.0 - self.blindness)
-                shape = torch.cat([shape[:, :1], shape[:, 1:] * second.unsqueeze(1)], 1)
-            parts.append(shape.flatten(1))
-        logits: Tensor = self.dense(torch.cat(parts, 1))
+                known = torch.rand(n, 1, 1, device=windows.device) >= self.blindness
+                shape = shape * known / (1.0 - self.blindness)
+        if self.late:
+            return self.name_late(context, shape)
+        if self.training:
+            second = (torch.rand(n, 1, device=windows.device) >= self.lead_dropout).float()
+            context = torch.cat([context[:, : self.first_lead], context[:, self.first_lead :] * second], 1)
+            shape = torch.cat([shape[:, :1], shape[:, 1:] * second.unsqueeze(1)], 1)
+        logits: Tensor = self.dense(torch.cat([context, shape.flatten(1)], 1))
+        return logits
+
+    def name_late(self, context: Tensor, shape: Tensor) -> Tensor:
+        """Logits from each lead alone, averaged; while training one lead or the other is hidden from some beats."""
+        timing, first = context[:, : self.context], context[:, self.context : self.first_lead]
+        one = self.dense(torch.cat([timing, first, shape[:, 0]], 1))
+        other = self.dense(torch.cat([timing, context[:, self.first_lead :], shape[:, 1]], 1))
+        weight = torch.full((context.shape[0], 1), 0.5, device=context.device)
+        if self.training:
+            draw = torch.rand(context.shape[0], 1, device=context.device)
+            weight = torch.where(draw < self.lead_dropout, (draw < 0.5 * self.lead_dropout).float(), weight)
+        logits: Tensor = weight * one + (1.0 - weight) * other
         return logits
 
     def encode(self, by_lead: Tensor) -> Tensor:

@@ -102,6 +102,7 @@ def _fold(convolution: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
 def for_the_monitor(nets: Named) -> nn.Module:
     """The fastest module that computes what these networks do."""
     members = [net for net in nets.nets if isinstance(net, BeatNet)]
-    if len(members) == 1 or members[0].architecture.lstm or not members[0].encoders:
+    architecture = members[0].architecture
+    if len(members) == 1 or architecture.lstm or architecture.fusion == "late" or not members[0].encoders:
         return nets
     return Stacked(members).eval()
