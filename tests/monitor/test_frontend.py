@@ -170,7 +170,7 @@ def test_no_interval_begins_with_a_beat_that_is_told_within_a_loss():
     state["beats"]["last_r"] = 500
     named = (
         np.zeros(1, beats.BEAT),
-        np.zeros((1, 2, beats.WIDTH), np.float32),
+        np.zeros((1, len(beats.channels_of(MAX_LEADS)), beats.WIDTH), np.float32),
         np.zeros((1, len(beats.FEATURES)), np.float32),
         0,
     )
