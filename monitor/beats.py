@@ -157,6 +157,8 @@ RULE_CLASSES: Final = ("N", "S", "V")
 RING: Final = 2048
 """Samples of display signal kept a lead: a search-back beat and a block fit."""
 
+_BLOCK: Final = 512
+"""More samples than the front end ever writes at a time."""
 _PENDING: Final = 48
 _INTERVALS: Final = 128
 _CLUSTERS: Final = 6
@@ -866,7 +868,9 @@ def _name_on(state, lead, r, timing, learn, window, f):  # type: ignore[no-untyp
         restless += d * d
     restless = sqrt(restless / (_R - _QRS))
     p = np.empty(_P)
-    last_r = one["last_r"] if state["interval_known"] else _NEVER
+    emitted = max(r + DISPLAY_DELAY + AFTER - 1, state["pending_known"][0])
+    held = one["last_r"] + DISPLAY_DELAY - BEFORE > emitted + _BLOCK - RING  # wherever messages end
+    last_r = one["last_r"] if state["interval_known"] and held else _NEVER
     deformed = _tail_residual(one, ring, r, last_r, p)
     p_likeness, p_shift, p_projection, p_rms = _p_fit(one, p)
     for i in range(WIDTH):

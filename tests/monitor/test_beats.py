@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import cut, of, steady
 
-from monitor import beats
+from monitor import beats, frontend
 from monitor.beats import AFTER, BEFORE, CHANNELS, FEATURES, RULE_CLASSES, STRIDE, WIDTH
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Beat, Qrs
@@ -344,3 +344,7 @@ def test_names_and_numbers_of_features_agree():
     assert {name.removeprefix("second_") for name in two[len(one) :]} == set(one[beats.CONTEXT :])
     assert beats.channels_of(2)[: len(CHANNELS)] == beats.channels_of(1) == CHANNELS
     assert np.isfinite(seen.features).all()
+
+
+def test_a_block_of_the_front_end_fits_what_beats_allow_for():
+    assert frontend._SCRATCH <= beats._BLOCK < beats.RING
