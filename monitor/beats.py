@@ -160,7 +160,6 @@ RING: Final = 2048
 _BLOCK: Final = 512
 """More samples than the front end ever writes at a time."""
 _PENDING: Final = 48
-_INTERVALS: Final = 128
 _CLUSTERS: Final = 6
 _MEMORY: Final = 0.996  # of a cluster's weight, a beat: half is forgotten in 170 beats
 _SEARCH: Final = round(0.150 * FS)
@@ -224,11 +223,7 @@ LEAD_STATE: Final = np.dtype(
         ("last_spread", np.float64),
         ("last_r", np.int64),
         ("last_rule", np.int64),
-        (
-            "usual",
-            np.float64,
-            (_MEASURES,),
-        ),  # running means over normal beats of what the ``_to_usual`` features compare
+        ("usual", np.float64, (_MEASURES,)),  # running means over normal beats, for the ``_to_usual`` features
         ("usual_count", np.int64),
         ("tail", np.float64, (_TAIL,)),  # running T wave and what follows, no P wave in it, mV
         ("tail_count", np.int64, (_TAIL,)),
@@ -623,11 +618,7 @@ def _nearest_cluster(one, window):  # type: ignore[no-untyped-def]
 
 @kernel
 def _join(one, window, spread, timing, rule, nearest, likeness, shift):  # type: ignore[no-untyped-def]
-    """Add a beat to the cluster it resembles, or start one in the lightest cluster's place.
-
-    Returns:
-        The number of the cluster.
-    """
+    """Add a beat to the cluster it resembles, or start one in the lightest cluster's place."""
     lightest = 0
     for k in range(_CLUSTERS):
         one["weight"][k] *= _MEMORY
@@ -644,7 +635,7 @@ def _join(one, window, spread, timing, rule, nearest, likeness, shift):  # type:
         one["cluster_ventricular"][best] = ventricular
         for i in range(WIDTH):
             one["shape"][best, i] = window[i]
-        return best
+        return
     best = nearest
     weight = one["weight"][best] + 1.0
     one["weight"][best] = weight
@@ -655,7 +646,6 @@ def _join(one, window, spread, timing, rule, nearest, likeness, shift):  # type:
     one["cluster_ventricular"][best] += rate * (ventricular - one["cluster_ventricular"][best])
     for i in range(max(0, -shift), min(WIDTH, WIDTH - shift)):
         one["shape"][best, i] += rate * (window[i + shift] - one["shape"][best, i])
-    return best
 
 
 @kernel

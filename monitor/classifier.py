@@ -52,10 +52,6 @@ def front_end(leads: int) -> dict[str, Any]:
     }
 
 
-FRONT_END: Final = front_end(1)
-"""What a card for one lead must say."""
-
-
 class Names(Protocol):
     """Anything that can name beats."""
 

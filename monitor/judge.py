@@ -132,10 +132,10 @@ RHYTHM_KNOWN: Final = 4
 """Intervals from which there is a rhythm."""
 CALM_NOISE: Final = (0.20, 0.30)
 CALM_STIR: Final = (0.0, 0.2)
-TEACHING_STIR: Final = (0.3, 0.6)
-"""The same range of restlessness for how much a beat teaches the templates."""
 """The rhythm's bonus is for noisy signals, the others for calm ones: these fade and that one comes as fused noise and
 restlessness both rise from first to second."""
+TEACHING_STIR: Final = (0.3, 0.6)
+"""The same range of restlessness for how much a beat teaches the templates."""
 
 PAST: Final = np.dtype([("at", np.int64), ("size", np.float64), ("likeness", np.float64)], align=True)
 

@@ -191,10 +191,7 @@ STATE: Final = np.dtype(
         ("from", np.int64),  # where that search began: the slope of an earlier peak may be highest there
         ("peak_seen", np.int64),  # whether the judge has looked at this peak
         ("peak_told", np.int64),
-        ("peak_logit", np.float64),
-        ("peak_trust", np.float64),
-        ("peak_worth", np.float64),
-        ("running", CANDIDATE),  # the peak as a candidate, while it is looked at
+        ("running", CANDIDATE),  # the peak as a candidate, with what the judge said of it
         ("learned", np.int64),
         ("learn_at", np.int64),
         ("noise", np.float64),  # fused; the signal level is 1
@@ -478,9 +475,6 @@ def _measure(state, candidate):  # type: ignore[no-untyped-def]
     at = state["peak_at"]
     candidate["at"] = at
     candidate["size"] = sqrt(max(state["peak"], 0.0))
-    candidate["logit"] = state["peak_logit"]
-    candidate["trust"] = state["peak_trust"]
-    candidate["worth"] = state["peak_worth"]
     candidate["told"] = state["peak_told"]
     above = False
     for n in range(MAX_LEADS):
@@ -714,9 +708,6 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
             if _measure(state, candidate):
                 _look(state, candidate)
                 state["peak_seen"] = 1
-                state["peak_logit"] = candidate["logit"]
-                state["peak_trust"] = candidate["trust"]
-                state["peak_worth"] = candidate["worth"]
                 if _is_sure(candidate) and _may_be_told(state, candidate["at"], candidate["logit"]):
                     state["peak_told"] = 1
                     found = _tell(state, BEAT, candidate["at"], 0, out, found)

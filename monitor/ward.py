@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any, Final
 
 import numpy as np
@@ -473,7 +472,7 @@ class Ward:
         for row, sample, emitted, back, leads, label, p, answer in told:
             bed, name = by_row[row], AAMI_CLASSES[label]
             at = bed.emitted(emitted)
-            spread = None if p is None or not all(map(isfinite, p)) else dict(zip(AAMI_CLASSES, p, strict=True))
+            spread = dict(zip(AAMI_CLASSES, p, strict=True)) if NAMED in answer else None
             events.append(Beat(bed.name, bed.device(sample), at, name, name, True, spread, bool(back), leads))
             bed.note_answers(answer)
             if bool(bed.broken) != ("MODEL" in bed.technical):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from trainer.scores import Period, SplitScore, number, to_json
-from trainer.variants import SPLITS, Plan, Results, Variant, variant_json
+from trainer.scores import Period, SplitScore, number
+from trainer.variants import Plan, Results, Variant, compared_json, side_by_side, variant_json
 
 MEASURES: Final[dict[str, Callable[[SplitScore], float]]] = {
     "V Se": lambda s: s.score("V").se,
@@ -51,33 +51,13 @@ class BeatLine:
 
 
 def beat_lines_of(results: Results) -> list[BeatLine]:
-    """Every variant on each period and set of records, in the order of the variants."""
-    lines: list[BeatLine] = []
-    bases: dict[tuple[str, str, str], BeatLine] = {}
-    for variant, periods in results:
-        for period in periods:
-            splits = {split.title: split for split in period.splits}
-            for title in SPLITS:
-                if title in splits:
-                    place = variant.lead_title, period.title, title
-                    line = BeatLine(variant, period, splits[title], bases.get(place))
-                    bases.setdefault(place, line)
-                    lines.append(line)
-    return lines
+    """The classifier's scores side by side."""
+    return side_by_side(results, BeatLine)
 
 
 def beat_results_json(chosen: Plan, results: Results) -> dict[str, Any]:
-    """The scores as JSON values: of the only variant, or of each and what their comparison shows.
-
-    Shares are from 0 to 1, differences of shares too; null stands for what is not defined.
-    """
-    if len(results) == 1:
-        return to_json(results[0][1])
-    return {
-        "varied": chosen.varied or "leads",
-        "variants": [variant_json(variant) | to_json(periods) for variant, periods in results],
-        "comparison": [_line_json(line) for line in beat_lines_of(results)],
-    }
+    """The classifier's scores as JSON values; see :func:`trainer.variants.compared_json`."""
+    return compared_json(chosen, results, lambda: [_line_json(line) for line in beat_lines_of(results)])
 
 
 def _line_json(line: BeatLine) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 import typer
 
-from trainer.evaluate import PAGE_WIDTH, write_file
+from trainer.evaluate import write_file
+from trainer.options import page, words
 
 EVERY: Final = "all"
 _NO_VERSIONS: Final = ("processor", "cores")
@@ -75,17 +76,17 @@ def kernel(
 
     from trainer.tables import kernel_tables
 
-    page = Console(width=None if sys.stdout.isatty() else PAGE_WIDTH, highlight=False)
-    page.print(
+    output = page()
+    output.print(
         f"[bold]{len(result.records)} records[/] of {escape(db)}: {' '.join(result.records)}; "
         f"{result.samples / 1e6:.1f} million samples; medians of {repetitions} repetitions, "
         f"of detectors but {result.yardstick}'s and ours {peer_repetitions}"
     )
     versions = ", ".join(f"{name} {value}" for name, value in result.machine.items() if name not in _NO_VERSIONS)
-    page.print(f"{result.machine['processor']}; {versions}", style="dim")
+    output.print(f"{result.machine['processor']}; {versions}", style="dim")
     for table in kernel_tables(result):
-        page.print(table.to_rich())
-    page.print(f"wall over CPU {result.wall_over_cpu:.2f} (near 1: the machine was quiet)", style="dim")
+        output.print(table.to_rich())
+    output.print(f"wall over CPU {result.wall_over_cpu:.2f} (near 1: the machine was quiet)", style="dim")
     if json_file is not None:
         document = {"bench": "kernel", "database": db, **result.to_json()}
         write_file(json_file, json.dumps(document, indent=1, allow_nan=False) + "\n")
@@ -94,7 +95,6 @@ def kernel(
 def _paths(db: str, records: str) -> list[Path]:
     from monitor.exceptions import RecordError
     from monitor.records import find_database, record_names
-    from trainer.variants import words
 
     folder = find_database(db)
     names = words(records)

@@ -9,15 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from trainer.options import Processes, Seed, console, page, words
+from trainer.options import Processes, Seed, console, group, page, words
 
-app = typer.Typer(
-    help="Build or show a data set of labelled beats.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = group("Build or show a data set of labelled beats.")
 
 Databases = Annotated[str, typer.Option("--db", metavar="NAME_OR_PATH,...", help="Databases with reference beats.")]
 Records = Annotated[

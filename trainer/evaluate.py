@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from trainer.files import unwritable
+from trainer.options import group, page
 
 if TYPE_CHECKING:
     from trainer.tables import Table
 
-PAGE_WIDTH: Final = 160
-"""Characters a line of output that no terminal shows."""
-
-evaluate = typer.Typer(
-    help="Score the detector and the classifier as ANSI/AAMI EC57 does.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+evaluate = group("Score the detector and the classifier as ANSI/AAMI EC57 does.")
 
 Database = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="A database with reference annotations.")]
 Records = Annotated[str, typer.Option(help="Records, for instance 100,101 or DS2; every annotated one if not given.")]
@@ -168,8 +161,8 @@ def _records(db: str, records: str, *, preferred: Sequence[str] = ()) -> list[Pa
     """Paths of the records: those named, or all annotated ones, or of them the preferred ones if there are any."""
     from monitor.exceptions import RecordError
     from monitor.records import find_database, record_names
+    from trainer.options import words
     from trainer.splits import DS1, DS2
-    from trainer.variants import words
 
     folder = find_database(db)
     sets = {"DS1": DS1, "DS2": DS2}
@@ -202,7 +195,7 @@ def _writable(*files: Path | None) -> None:
                 if not there:
                     file.unlink()
             except OSError as error:
-                raise _unwritable(file, error, "name a file in a folder that exists") from None
+                raise unwritable(file, error, "name a file in a folder that exists") from None
 
 
 def _plot_folder(folder: Path) -> Path:
@@ -213,18 +206,16 @@ def _plot_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise _unwritable(folder, error, "name a folder that can be made and written to") from None
+        raise unwritable(folder, error, "name a folder that can be made and written to") from None
     return folder
 
 
 def _report(
     document: dict[str, Any], tables: Sequence[Table], json_file: Path | None, markdown_file: Path | None
 ) -> None:
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else PAGE_WIDTH)
+    output = page()
     for table in tables:
-        console.print(table.to_rich())
+        output.print(table.to_rich())
     if json_file is not None:
         write_file(json_file, json.dumps(document, indent=1, allow_nan=False) + "\n")
     if markdown_file is not None:
@@ -240,10 +231,4 @@ def write_file(file: Path, text: str) -> None:
     try:
         file.write_text(text)
     except OSError as error:
-        raise _unwritable(file, error, "name a file in a folder that exists") from None
-
-
-def _unwritable(path: Path, error: OSError, remedy: str) -> Exception:
-    from monitor.exceptions import ConfigError
-
-    return ConfigError(f"cannot be written ({error.strerror})", where=str(path), remedy=remedy)
+        raise unwritable(file, error, "name a file in a folder that exists") from None

@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainer.options import Device, Processes, console, page
+from trainer.options import Device, Processes, console, group, page
 
 if TYPE_CHECKING:
     from trainer.experiment import Comparison, Experiment
 
-app = typer.Typer(
-    help="Compare ways to train, leave-records-out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = group("Compare ways to train, leave-records-out.")
 
 DataFolder = Annotated[Path, typer.Option("--dataset", metavar="DIR", help="A data set that wardbeat dataset built.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]

@@ -79,10 +79,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def unwritable(path: Path, error: OSError) -> ConfigError:
-    """The error that says so."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    remedy = "make room on that disk" if full else "name a place that may be written to"
+def unwritable(path: Path, error: OSError, remedy: str = "") -> ConfigError:
+    """The error that says so; without a remedy it names one by what went wrong."""
+    if not remedy:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "make room on that disk" if full else "name a place that may be written to"
     return ConfigError(f"cannot be written ({error.strerror or error})", where=str(path), remedy=remedy)
 
 

@@ -60,9 +60,6 @@ def grade_counts(counts: NDArray[np.int64]) -> Grade:
     full[:_CLASSES, :_CLASSES] = counts
     confusion = Confusion(full)
     f1 = {name: 100.0 * float(np.nan_to_num(confusion.of(name).f1)) for name in "VSF"}
-    total = max(int(counts.sum()), 1)
-    agreed = float(np.trace(counts)) / total
-    chance = float(counts.sum(0) @ counts.sum(1)) / total**2
-    kappa = (agreed - chance) / (1.0 - chance) if chance < 1.0 else 0.0
+    kappa = float(np.nan_to_num(confusion.kappa))
     accuracy, macro = (100.0 * float(np.nan_to_num(value)) for value in (confusion.accuracy, confusion.macro_f1))
     return Grade(f1["V"], f1["S"], f1["F"], accuracy, macro, kappa)

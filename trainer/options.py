@@ -18,6 +18,17 @@ Processes = Annotated[int, typer.Option(min=1, help="Processes at the same time.
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where networks are trained.")]
 
 
+def group(help: str) -> typer.Typer:
+    """A command that has commands of its own."""
+    return typer.Typer(
+        help=help,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
 def page() -> Console:
     """Standard output, for tables."""
     from rich.console import Console
@@ -33,5 +44,9 @@ def console() -> Console:
 
 
 def words(text: str) -> list[str]:
-    """The parts of an option's text between commas."""
+    """The parts of an option's text between commas.
+
+    >>> words("100, 101,")
+    ['100', '101']
+    """
     return [word for word in (part.strip() for part in text.split(",")) if word]

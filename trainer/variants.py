@@ -6,14 +6,15 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from monitor.ecg import FS_MAX, FS_MIN
 from monitor.exceptions import ConfigError
 from trainer.conditions import AS_RECORDED, Condition, Resampled, Scaled
 from trainer.confusion import Score
+from trainer.options import words
 from trainer.runs import LEAD_WORDS
-from trainer.scores import Distribution, Period, milliseconds_json, number, score_json, to_json
+from trainer.scores import Distribution, Period, SplitScore, milliseconds_json, number, score_json, to_json
 from trainer.stress import SNRS, Noisy
 
 COMPARE: Final = "compare"
@@ -133,15 +134,6 @@ def one_lead_set(leads: str) -> tuple[str, ...]:
     return found[0]
 
 
-def words(text: str) -> list[str]:
-    """The parts of a list that commas separate.
-
-    >>> words("100, 101,")
-    ['100', '101']
-    """
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
 def _numbers(
     text: str, option: str, wanted: str, allowed: Callable[[float], bool] = lambda value: True
 ) -> tuple[float, ...]:
@@ -193,39 +185,59 @@ class Line:
         return pick(self).f1 - pick(self.base or self).f1
 
 
+L = TypeVar("L")
 Results = Sequence[tuple[Variant, Sequence[Period]]]
 """The variants of a plan and their scores."""
 
 
-def lines_of(results: Results) -> list[Line]:
-    """Every variant on each period and set of records, in the order of the variants."""
-    lines: list[Line] = []
-    bases: dict[tuple[str, str, str], Line] = {}
+def side_by_side(results: Results, line: Callable[[Variant, Period, SplitScore, L | None], L]) -> list[L]:
+    """Every variant on each period and set of records, in the order of the variants.
+
+    Args:
+        results: the variants and their scores.
+        line: makes a line of a variant, a period, a set of records, and the line that it is compared with: that of the
+            same leads, period and records as recorded; None for that itself.
+    """
+    lines: list[L] = []
+    bases: dict[tuple[str, str, str], L] = {}
     for variant, periods in results:
         for period in periods:
             splits = {split.title: split for split in period.splits}
             for title in SPLITS:
-                if title not in splits:
-                    continue
-                split, place = splits[title], (variant.lead_title, period.title, title)
-                line = Line(
-                    variant,
-                    period.title,
-                    title,
-                    len(split.records),
-                    split.score("QRS"),
-                    split.score("QRS within 50 ms"),
-                    split.score("triggers"),
-                    split.unusable,
-                    split.milliseconds,
-                    bases.get(place),
-                )
-                bases.setdefault(place, line)
-                lines.append(line)
+                if title in splits:
+                    place = variant.lead_title, period.title, title
+                    made = line(variant, period, splits[title], bases.get(place))
+                    bases.setdefault(place, made)
+                    lines.append(made)
     return lines
 
 
+def lines_of(results: Results) -> list[Line]:
+    """The detector's scores side by side."""
+    return side_by_side(results, _line)
+
+
+def _line(variant: Variant, period: Period, split: SplitScore, base: Line | None) -> Line:
+    return Line(
+        variant,
+        period.title,
+        split.title,
+        len(split.records),
+        split.score("QRS"),
+        split.score("QRS within 50 ms"),
+        split.score("triggers"),
+        split.unusable,
+        split.milliseconds,
+        base,
+    )
+
+
 def results_json(chosen: Plan, results: Results) -> dict[str, Any]:
+    """The detector's scores as JSON values; see :func:`compared_json`."""
+    return compared_json(chosen, results, lambda: [_line_json(line) for line in lines_of(results)])
+
+
+def compared_json(chosen: Plan, results: Results, comparison: Callable[[], list[dict[str, Any]]]) -> dict[str, Any]:
     """The scores as JSON values: of the only variant, or of each and what their comparison shows.
 
     Shares are from 0 to 1, differences of shares too; null stands for what is not defined.
@@ -235,7 +247,7 @@ def results_json(chosen: Plan, results: Results) -> dict[str, Any]:
     return {
         "varied": chosen.varied or "leads",
         "variants": [variant_json(variant) | to_json(periods) for variant, periods in results],
-        "comparison": [_line_json(line) for line in lines_of(results)],
+        "comparison": comparison(),
     }
 
 

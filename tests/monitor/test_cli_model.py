@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from monitor import classifier
 from monitor.beats import CHANNELS, FEATURES, WIDTH
-from monitor.classifier import CARD_FILE, FRONT_END, digest_of, encode_array
+from monitor.classifier import CARD_FILE, digest_of, encode_array, front_end
 from monitor.cli.model import app, read_card
 from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ModelError
@@ -42,7 +42,7 @@ def card_of(**changed: Any) -> dict[str, Any]:
     return {
         "name": "even",
         "batch": BATCH,
-        **FRONT_END,
+        **front_end(1),
         "training": {"records": ["101", "106"], "epochs": 8},
         "scores": {"v_f1": 91.25, "by_record": [{"record": "101", "f1": 90}]},
         "golden": {
