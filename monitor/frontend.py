@@ -7,9 +7,10 @@ the result.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor import align, beats, filters, qrs, quality
 from monitor.ecg import FS, FS_MIN, MAX_LEADS
@@ -75,6 +76,28 @@ def capacity(samples: int, segments: int) -> int:
 def beat_capacity(samples: int, segments: int) -> int:
     """An upper bound of the beats that so many samples at 360 Hz in so many runs can bring."""
     return samples // qrs.REFRACTORY + segments * _ROOM
+
+
+class Room(NamedTuple):
+    """What :func:`tick` fills."""
+
+    marks: NDArray[np.void]
+    found: NDArray[np.void]
+    windows: NDArray[np.float32]
+    features: NDArray[np.float32]
+    wave: NDArray[np.float32]
+
+
+def room(samples: int, segments: int) -> Room:
+    """Arrays for so many samples at 360 Hz in so many runs."""
+    most = beat_capacity(samples, segments)
+    return Room(
+        np.empty(capacity(samples, segments), MARK),
+        np.empty(most, beats.BEAT),
+        np.empty((most, len(beats.channels_of(MAX_LEADS)), beats.WIDTH), np.float32),
+        np.empty((most, len(beats.FEATURES)), np.float32),
+        np.empty((samples, MAX_LEADS), np.float32),
+    )
 
 
 @kernel
@@ -188,11 +211,8 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
         segments: (k,) SEGMENT in the order of arrival; `made` is filled in.
         samples: (total, MAX_LEADS) float32, mV, staged.
         tables: (t, PHASES + 1, TAPS) float64, resampling tables.
-        marks: MARK records to fill; :func:`capacity` says how many.
-        found: beats.BEAT records to fill.
-        windows: (len(found), MAX_LEADS * len(beats.CHANNELS), WIDTH) float32 to fill.
-        features: (len(found), len(beats.FEATURES)) float32 to fill.
-        wave: (total at 360 Hz, MAX_LEADS) float32 to fill, display mV, NaN where nothing was measured.
+        marks, found, windows, features, wave: what :func:`room` makes; `wave` receives display mV, NaN where nothing
+            was measured.
 
     Returns:
         How many marks and beats were made; within a bed both are in the order of `emitted`.

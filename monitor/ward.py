@@ -329,18 +329,11 @@ class Ward:
                 resumed = run.chunk.first + run.skip
                 bed.gaps.append((resumed - run.missing, resumed))
         segments, samples, wave_size = self._stage(runs)
-        marks = np.empty(frontend.capacity(wave_size, len(segments)), frontend.MARK)
-        most = frontend.beat_capacity(wave_size, len(segments))
-        found = np.empty(most, beats.BEAT)
-        windows = np.empty((most, len(beats.channels_of(MAX_LEADS)), beats.WIDTH), np.float32)
-        features = np.empty((most, len(beats.features_of(MAX_LEADS))), np.float32)
-        wave = np.empty((wave_size, MAX_LEADS), np.float32)
-        mark_count, beat_count = frontend.tick(
-            self.state["front"], segments, samples, self._table_array, marks, found, windows, features, wave
-        )
-        self._keep_waves(runs, segments, wave)
-        marks, found = marks[:mark_count], found[:beat_count]
-        labels, probabilities, answers = self._name(found, windows[:beat_count], features[:beat_count])
+        room = frontend.room(wave_size, len(segments))
+        mark_count, beat_count = frontend.tick(self.state["front"], segments, samples, self._table_array, *room)
+        self._keep_waves(runs, segments, room.wave)
+        marks, found = room.marks[:mark_count], room.found[:beat_count]
+        labels, probabilities, answers = self._name(found, room.windows[:beat_count], room.features[:beat_count])
         changes = self._rhythm(runs, marks, found, labels)
         return self._tell(runs, marks, found, labels, probabilities, answers, changes)
 

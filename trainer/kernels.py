@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import sosfilt
 
-from monitor import align, beats, filters, frontend, qrs
+from monitor import align, filters, frontend, qrs
 from monitor.ecg import FS, MAX_LEADS
 from monitor.events import Beat
 from monitor.kernel import kernel
@@ -114,12 +114,7 @@ class BedsOfAWard:
         wave = CHUNK + 2
         rows = [(bed, bed * CHUNK, CHUNK, 0, 0, 0, bed * wave, 0) for bed in range(BEDS)]
         self._segments = np.array(rows, frontend.SEGMENT)
-        most = frontend.beat_capacity(BEDS * wave, BEDS)
-        self._marks = np.empty(frontend.capacity(BEDS * wave, BEDS), frontend.MARK)
-        self._found = np.empty(most, beats.BEAT)
-        self._windows = np.empty((most, MAX_LEADS * len(beats.CHANNELS), beats.WIDTH), np.float32)
-        self._features = np.empty((most, len(beats.FEATURES)), np.float32)
-        self._wave = np.empty((BEDS * wave, MAX_LEADS), np.float32)
+        self._room = frontend.room(BEDS * wave, BEDS)
         self._leads = leads
         self._block = [np.zeros((MAX_LEADS, CHUNK)) for _ in range(3)]
         self._usable = np.zeros((MAX_LEADS, CHUNK), np.int64)
@@ -151,17 +146,7 @@ class BedsOfAWard:
 
     def _feed(self, messages: NDArray[np.float32]) -> None:
         for samples in messages:
-            frontend.tick(
-                self._beds["front"],
-                self._segments,
-                samples,
-                self._tables,
-                self._marks,
-                self._found,
-                self._windows,
-                self._features,
-                self._wave,
-            )
+            frontend.tick(self._beds["front"], self._segments, samples, self._tables, *self._room)
 
 
 def r_peaks(record: Record) -> NDArray[np.int64]:

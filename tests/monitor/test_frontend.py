@@ -36,20 +36,13 @@ class FrontEnd:
             first += len(signal)
             wave += int((len(signal) + missing) * FS / self.rates[row]) + 2
         segments = np.array(segments, frontend.SEGMENT)
-        most = frontend.beat_capacity(wave, len(runs))
-        marks = np.zeros(frontend.capacity(wave, len(runs)), frontend.MARK)
-        found = np.zeros(most, beats.BEAT)
-        windows = np.zeros((most, MAX_LEADS * len(beats.CHANNELS), beats.WIDTH), np.float32)
-        features = np.zeros((most, len(beats.FEATURES)), np.float32)
-        waves = np.zeros((wave, MAX_LEADS), np.float32)
+        room = frontend.room(wave, len(runs))
         samples = np.concatenate([signal for _, signal, _ in runs]).astype(np.float32)
-        mark_count, beat_count = frontend.tick(
-            self.states, segments, samples, self.tables, marks, found, windows, features, waves
-        )
-        assert mark_count <= len(marks)
-        assert beat_count <= len(found)
-        shown = [waves[s["wave"] : s["wave"] + s["made"]] for s in segments]
-        return marks[:mark_count], found[:beat_count], shown
+        mark_count, beat_count = frontend.tick(self.states, segments, samples, self.tables, *room)
+        assert mark_count <= len(room.marks)
+        assert beat_count <= len(room.found)
+        shown = [room.wave[s["wave"] : s["wave"] + s["made"]] for s in segments]
+        return room.marks[:mark_count], room.found[:beat_count], shown
 
 
 def joined(parts):
@@ -163,21 +156,15 @@ def test_no_interval_begins_with_a_beat_that_is_told_within_a_loss():
     state = np.zeros(1, frontend.STATE)
     frontend.start(state[0], MAX_LEADS, 360_000, 0)
     changes = np.zeros(1, quality.CHANGE)
-    marks = np.zeros(20, frontend.MARK)
+    marks, *named, _ = frontend.room(1, 1)
     detections = np.zeros(1, qrs.DETECTION)
     detections[0] = (qrs.BEAT, 900, 1000, 1)
     state["beats"]["written"] = 1001
     state["beats"]["last_r"] = 500
-    named = (
-        np.zeros(1, beats.BEAT),
-        np.zeros((1, len(beats.channels_of(MAX_LEADS)), beats.WIDTH), np.float32),
-        np.zeros((1, len(beats.FEATURES)), np.float32),
-        0,
-    )
     for lead in range(MAX_LEADS):
         changes[0] = (950, lead, MISSING)
-        frontend._merge(state[0], 0, detections, 0, changes, 1, marks, 0, *named)
-    count, _ = frontend._merge(state[0], 0, detections, 1, changes, 0, marks, 0, *named)
+        frontend._merge(state[0], 0, detections, 0, changes, 1, marks, 0, *named, 0)
+    count, _ = frontend._merge(state[0], 0, detections, 1, changes, 0, marks, 0, *named, 0)
     assert marks["kind"][:count].tolist() == [QRS]
     assert state["beats"]["interval_count"].tolist() == [0]
     assert state["beats"]["last_r"].tolist() == [beats._NEVER]
