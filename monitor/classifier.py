@@ -22,9 +22,10 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.beats import AFTER, BEFORE, STRIDE, WIDTH, channels_of, features_of
+from monitor.beats import channels_of, features_of
 from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
 from monitor.exceptions import ConfigError, ModelError
+from monitor.shapes import AFTER, BEFORE, STRIDE, WIDTH
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, beats, frontend, judge, rhythm
+from monitor import alarms, align, frontend, judge, rhythm, shapes
 from monitor.alarms import ACKNOWLEDGE, END, ONSET, Acknowledge, Bedside, Command, Describe, SetLimits
 from monitor.align import Run, Sequencer
 from monitor.classifier import Names
@@ -48,7 +48,7 @@ _LAYOUT: Final = layout_of(BED_STATE, tuple(code.name for code in alarms.CODES),
 _BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
 """Alarms that the ward itself raises and ends."""
 _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Qrs: 3, Beat: 4, Rhythm: 5, Alarm: 6}
-_RULE_CLASS: Final = np.array([AAMI_CLASSES.index(name) for name in beats.RULE_CLASSES])
+_RULE_CLASS: Final = np.array([AAMI_CLASSES.index(name) for name in shapes.RULE_CLASSES])
 
 
 NOT_ASKED, NAMED, FAILED = range(3)

@@ -16,9 +16,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from monitor.beats import CHANNELS, CONTEXT, LEAD, WIDTH, channels_of, features_of
+from monitor.beats import channels_of, features_of
 from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ConfigError
+from monitor.shapes import CHANNELS, LEAD, WIDTH
+from monitor.timing import CONTEXT
 
 FUSIONS: Final = ("early", "late")
 

@@ -16,7 +16,7 @@ from monitor import judge
 from monitor.classifier import front_end
 from monitor.ecg import MAX_LEADS
 
-KERNELS: Final = ("ecg", "align", "filters", "quality", "qrs", "judge", "beats", "frontend")
+KERNELS: Final = ("ecg", "align", "filters", "quality", "qrs", "judge", "timing", "shapes", "beats", "frontend")
 """Modules of :mod:`monitor` that a sample passes on its way to a window and its features."""
 
 PACKAGES: Final = ("wardbeat", "numpy", "scipy", "numba", "torch", "wfdb")

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from monitor.beats import BEFORE, STRIDE
 from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ConfigError
+from monitor.shapes import BEFORE, STRIDE
 from trainer import checkpoint
 from trainer.dataset import Beats
 from trainer.grades import grade

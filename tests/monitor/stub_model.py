@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from monitor.beats import WIDTH, channels_of, features_of
+from monitor.beats import channels_of, features_of
 from monitor.classifier import CARD_FILE, encode_array, front_end
 from monitor.ecg import AAMI_CLASSES
+from monitor.shapes import WIDTH
 
 
 class Stub(nn.Module):

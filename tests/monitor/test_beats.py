@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import cut, of, steady
 
-from monitor import beats, frontend
-from monitor.beats import AFTER, BEFORE, CHANNELS, FEATURES, RULE_CLASSES, STRIDE, WIDTH
+from monitor import beats, frontend, shapes, timing
+from monitor.beats import FEATURES
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Beat, Qrs
 from monitor.filters import DISPLAY_DELAY
+from monitor.shapes import AFTER, BEFORE, CHANNELS, RULE_CLASSES, STRIDE, WIDTH
 from monitor.ward import Ward
 from simulators.morphology import Heart
 from simulators.noise import Muscle
@@ -177,7 +178,7 @@ def test_timing_is_that_of_the_obvious_way(intervals):
     r_peaks = [event.sample for event in seen.found]
     for n in range(len(seen.beats)):
         expected = naive.rr_context(r_peaks, n)
-        assert set(FEATURES[: beats.CONTEXT]) - set(expected) == {"rr_to_normal", "early_run"}
+        assert set(FEATURES[: timing.CONTEXT]) - set(expected) == {"rr_to_normal", "early_run"}
         for name, value in expected.items():
             assert seen.feature(name)[n] == pytest.approx(value, abs=1e-5), name
 
@@ -294,7 +295,7 @@ def test_each_lead_of_two_sees_what_it_would_see_alone():
     assert np.array_equal(both.windows[:, :channels], alone.windows[:, :channels])
     assert not alone.features[:, n:].any()
     assert not alone.windows[:, channels:].any()
-    assert np.array_equal(both.features[:, n:], both.features[:, beats.CONTEXT : n])
+    assert np.array_equal(both.features[:, n:], both.features[:, timing.CONTEXT : n])
     assert np.array_equal(both.windows[:, channels:], both.windows[:, :channels])
 
 
@@ -323,14 +324,14 @@ def test_fit_is_the_best_correlation_over_shifts(seed, reach, moved):
     shape = np.convolve(rng.normal(size=WIDTH + 20), np.hanning(9), "same")
     window = shape[10 - moved : 10 - moved + WIDTH] + 0.1 * rng.normal(size=WIDTH)
     shape = shape[10 : 10 + WIDTH].copy()
-    likeness, shift = beats._fit(shape, window, reach, before, after)
+    likeness, shift = shapes.fit(shape, window, reach, before, after)
     expected, at = naive.best_fit(shape, window, reach, R - before, R + after)
     assert likeness == pytest.approx(expected, abs=1e-9)
     assert shift == at
 
 
 def test_a_flat_line_fits_nothing():
-    assert beats._fit(np.zeros(WIDTH), np.ones(WIDTH), 3, 14, 14)[0] == 0.0
+    assert shapes.fit(np.zeros(WIDTH), np.ones(WIDTH), 3, 14, 14)[0] == 0.0
 
 
 def test_names_and_numbers_of_features_agree():
@@ -341,10 +342,10 @@ def test_names_and_numbers_of_features_agree():
     assert seen.windows.shape[1:] == (2 * len(CHANNELS), WIDTH)
     one, two = beats.features_of(1), beats.features_of(2)
     assert two[: len(one)] == one
-    assert {name.removeprefix("second_") for name in two[len(one) :]} == set(one[beats.CONTEXT :])
+    assert {name.removeprefix("second_") for name in two[len(one) :]} == set(one[timing.CONTEXT :])
     assert beats.channels_of(2)[: len(CHANNELS)] == beats.channels_of(1) == CHANNELS
     assert np.isfinite(seen.features).all()
 
 
 def test_a_block_of_the_front_end_fits_what_beats_allow_for():
-    assert frontend._SCRATCH <= beats._BLOCK < beats.RING
+    assert frontend._SCRATCH <= shapes.BLOCK < shapes.RING

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from monitor import classifier
-from monitor.beats import CHANNELS, FEATURES, WIDTH
+from monitor.beats import FEATURES
 from monitor.classifier import CARD_FILE, digest_of, encode_array, front_end
 from monitor.cli.model import app, read_card
 from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ModelError
+from monitor.shapes import CHANNELS, WIDTH
 
 BATCH = 4
 

@@ -10,11 +10,12 @@ import stub_model
 from streams import BED, cut, listen, of, one_by_one, sinus
 
 from monitor import classifier, ward
-from monitor.beats import WIDTH, channels_of, features_of
+from monitor.beats import channels_of, features_of
 from monitor.classifier import Classifier, Unavailable, load_models
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat
 from monitor.exceptions import ConfigError, ModelError
+from monitor.shapes import WIDTH
 from monitor.ward import Ward
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.beats import WIDTH, channels_of, features_of
+from monitor.beats import channels_of, features_of
 from monitor.classifier import Classifier, Names
 from monitor.events import Beat, Event
 from monitor.exceptions import RecordError
 from monitor.messages import Chunk
 from monitor.records import Record, find_database, read_annotations, read_record
 from monitor.replay import analyse
+from monitor.shapes import WIDTH
 from monitor.ward import Ward
 from trainer.conditions import Resampled
 from trainer.labelled import Collector, labelled_beats

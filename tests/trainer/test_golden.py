@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.beats import FEATURES, WIDTH, channels_of, features_of
+from monitor.beats import FEATURES, channels_of, features_of
+from monitor.shapes import WIDTH
 from trainer.golden import golden_inputs, made_up_ecg
 from trainer.labelled import inputs_of
 

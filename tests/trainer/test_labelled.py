@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import wfdb
 
-from monitor.beats import WIDTH, channels_of, features_of
+from monitor.beats import channels_of, features_of
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Beat
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
 from monitor.records import Annotations, Record, read_record
+from monitor.shapes import WIDTH
 from monitor.ward import Ward
 from trainer.disturbance import MOTION, RECORDED
 from trainer.labelled import NOISES, Collector, Noise, _labels, inputs_of, labelled_beats

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import trainer.model
-from monitor.beats import CHANNELS, WIDTH, channels_of, features_of
+from monitor.beats import channels_of, features_of
 from monitor.ecg import AAMI_CLASSES
+from monitor.shapes import CHANNELS, WIDTH
 from trainer.model import Architecture, BeatNet, Named
 from trainer.stacked import Stacked, for_the_monitor
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from monitor.beats import CHANNELS, WIDTH
 from monitor.exceptions import ConfigError
+from monitor.shapes import CHANNELS, WIDTH
 from trainer import checkpoint
 from trainer.dataset import Beats, DataSet
 from trainer.grades import grade
