@@ -22,13 +22,16 @@ from numba.core import config
 
 log = logging.getLogger(__name__)
 
-_MODULES: Final = ("kernel", "ecg", "align", "filters", "quality", "judge", "qrs", "beats", "frontend", "rhythm")
+FRONT_END: Final = ("ecg", "align", "filters", "quality", "judge", "qrs", "timing", "shapes", "beats", "frontend")
+"""Modules that a sample passes on its way to a beat's window and features."""
+MODULES: Final = ("kernel", *FRONT_END, "rhythm")
+"""All that kernels rest on."""
 
 
 def _cache_folder(sources: Path) -> Path:
     """Where the kernels of the modules in `sources` are kept."""
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {scipy.__version__}".encode())
-    for name in _MODULES:
+    for name in MODULES:
         digest.update((sources / f"{name}.py").read_bytes())
     digest.update((sources / "models" / "qrs-1.safetensors").read_bytes())  # compiled into the kernels as constants
     return Path(platformdirs.user_cache_dir("wardbeat")) / "kernels" / digest.hexdigest()[:16]

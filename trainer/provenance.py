@@ -15,9 +15,7 @@ import monitor
 from monitor import judge
 from monitor.classifier import front_end
 from monitor.ecg import MAX_LEADS
-
-KERNELS: Final = ("ecg", "align", "filters", "quality", "qrs", "judge", "timing", "shapes", "beats", "frontend")
-"""Modules of :mod:`monitor` that a sample passes on its way to a window and its features."""
+from monitor.kernel import FRONT_END
 
 PACKAGES: Final = ("wardbeat", "numpy", "scipy", "numba", "torch", "wfdb")
 
@@ -30,7 +28,7 @@ def fingerprint() -> str:
     what a model card says of its inputs.
     """
     digest = hashlib.sha256()
-    for name in KERNELS:
+    for name in FRONT_END:
         digest.update(_essence(Path(monitor.__file__).with_name(f"{name}.py")).encode())
     digest.update(judge.WEIGHTS_FILE.read_bytes())
     digest.update(json.dumps([front_end(leads) for leads in range(1, MAX_LEADS + 1)]).encode())

@@ -11,7 +11,7 @@ VOCABULARY = {"monitor.exceptions", "monitor.ecg"}
 PURE = VOCABULARY | {
     f"monitor.{name}"
     for name in (
-        *("alarms", "align", "beats", "events", "feed", "filters", "frontend", "messages"),
+        *("alarms", "align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
         *("qrs", "quality", "rhythm", "snapshot", "ward"),
     )
 }

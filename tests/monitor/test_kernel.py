@@ -44,7 +44,7 @@ def analyse(**environment: str) -> subprocess.Popen[str]:
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
     """A copy of the kernel modules, and of the weights compiled into them."""
-    for name in kernel._MODULES:
+    for name in kernel.MODULES:
         shutil.copy(SOURCES / f"{name}.py", tmp_path)
     (tmp_path / judge.WEIGHTS_FILE.parent.name).mkdir()
     shutil.copy(judge.WEIGHTS_FILE, tmp_path / judge.WEIGHTS_FILE.parent.name)
@@ -55,7 +55,7 @@ def test_folder_is_the_same_for_the_same_text(sources):
     assert kernel._cache_folder(sources) == kernel._cache_folder(SOURCES)
 
 
-@pytest.mark.parametrize("name", kernel._MODULES)
+@pytest.mark.parametrize("name", kernel.MODULES)
 def test_folder_changes_with_the_text_of_any_kernel_module(sources, name):
     with (sources / f"{name}.py").open("a") as file:
         file.write("#")
@@ -95,7 +95,7 @@ def test_every_module_that_a_kernel_rests_on_is_part_of_the_digest():
                 rests_on |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("monitor."):
                 rests_on.add(node.module.removeprefix("monitor."))
-    assert rests_on - TABLES_AND_TYPES == set(kernel._MODULES)
+    assert rests_on - TABLES_AND_TYPES == set(kernel.MODULES)
 
 
 def test_folder_is_made_private(tmp_path):

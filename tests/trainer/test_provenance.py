@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from monitor import judge
+from monitor.kernel import FRONT_END
 from trainer import provenance
 from trainer.provenance import fingerprint, versions
 
@@ -15,7 +16,7 @@ from trainer.provenance import fingerprint, versions
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the kernels' sources and of the judge's weights that the fingerprint reads."""
     home = Path(provenance.monitor.__file__).parent
-    for name in provenance.KERNELS:
+    for name in FRONT_END:
         (tmp_path / f"{name}.py").write_text((home / f"{name}.py").read_text())
     weights = tmp_path / "weights"
     weights.write_bytes(judge.WEIGHTS_FILE.read_bytes())
@@ -31,16 +32,16 @@ def now() -> str:
 def test_comments_and_docstrings_do_not_count(copy: Path) -> None:
     before = now()
     assert before == fingerprint()
-    file = copy / "beats.py"
+    file = copy / "shapes.py"
     file.write_text("# a comment\n" + file.read_text().replace('"""Points in a window, 180 Hz."""', '"""Other."""'))
     assert now() == before
 
 
 def test_a_constant_counts(copy: Path) -> None:
     before = now()
-    text = (copy / "beats.py").read_text()
+    text = (copy / "shapes.py").read_text()
     assert "_CLUSTERS: Final = 6" in text
-    (copy / "beats.py").write_text(text.replace("_CLUSTERS: Final = 6", "_CLUSTERS: Final = 7"))
+    (copy / "shapes.py").write_text(text.replace("_CLUSTERS: Final = 6", "_CLUSTERS: Final = 7"))
     assert now() != before
 
 
