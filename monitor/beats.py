@@ -40,6 +40,9 @@ def channels_of(leads: int) -> tuple[str, ...]:
 
 FEATURES: Final = features_of(MAX_LEADS)
 
+_CERTAINTY: Final = CONTEXT_FEATURES.index("certainty")
+_CALM: Final = CONTEXT_FEATURES.index("calm")
+_MOST_CERTAIN: Final = 12.0
 _PENDING: Final = 48
 _SEARCH: Final = round(0.150 * FS)
 _CLOSEST: Final = round(0.100 * FS)
@@ -74,6 +77,9 @@ STATE: Final = np.dtype(
         ("pending_known", np.int64, (_PENDING,)),  # the sample that found it
         ("pending_search_back", np.int64, (_PENDING,)),
         ("pending_interval", np.float64, (_PENDING,)),  # s; 0 where unknown
+        ("pending_logit", np.float64, (_PENDING,)),  # the judge's
+        ("pending_trust", np.float64, (_PENDING,)),  # how calm the signal was, two ways
+        ("pending_worth", np.float64, (_PENDING,)),
         ("intervals", np.float64, (timing.MOST,)),  # s, a ring
         ("interval_count", np.int64),
         ("sorted", np.float64, (3, timing.MOST)),  # the last 8, 40 and 120, each in order
@@ -184,22 +190,29 @@ def place(state, peak):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def push(state, peak, known, search_back):  # type: ignore[no-untyped-def]
+def push(state, detection):  # type: ignore[no-untyped-def]
     """Take a detection: place R, note the interval, wait for the window.
+
+    Args:
+        state: a STATE record.
+        detection: a :data:`monitor.qrs.DETECTION` record of a beat.
 
     Returns:
         The sample of the R peak.
     """
-    r = place(state, peak)
+    r = place(state, detection["peak"])
     slot = state["pending"]
     interval = 0.0
     if state["last_r"] != NEVER:
         interval = max(min((r - state["last_r"]) / FS, 10.0), 0.0)
     state["last_r"] = r
     state["pending_r"][slot] = r
-    state["pending_known"][slot] = known
-    state["pending_search_back"][slot] = search_back
+    state["pending_known"][slot] = detection["emitted"]
+    state["pending_search_back"][slot] = detection["search_back"]
     state["pending_interval"][slot] = interval
+    state["pending_logit"][slot] = detection["logit"]
+    state["pending_trust"][slot] = detection["trust"]
+    state["pending_worth"][slot] = detection["worth"]
     state["pending"] = slot + 1
     return r
 
@@ -220,7 +233,8 @@ def _usable(state, lead, r):  # type: ignore[no-untyped-def]
 def _describe(state, lead, r, interval, to_mean, learn, window, f):  # type: ignore[no-untyped-def]
     """What one lead shows of the oldest pending beat; see :func:`monitor.shapes.describe`."""
     one, ring, known = state["of_lead"][lead], state["ring"][lead], state["pending_known"][0]
-    return shapes.describe(one, ring, r, known, interval > 0.0, to_mean, learn, window, f)
+    worth = state["pending_worth"][0]
+    return shapes.describe(one, ring, r, known, interval > 0.0, to_mean, learn, worth, window, f)
 
 
 @kernel
@@ -246,6 +260,9 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
         return False
     interval = state["pending_interval"][0]
     timing.fill(state, interval, features)
+    features[_CERTAINTY] = min(max(state["pending_logit"][0], -_MOST_CERTAIN), _MOST_CERTAIN)
+    features[_CALM] = state["pending_trust"][0]
+    features[_CALM + 1] = state["pending_worth"][0]
     to_mean = np.float64(features[0])
     leads = 0
     rule = RULE_N
@@ -289,9 +306,15 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
         state["pending_known"][i] = state["pending_known"][i + 1]
         state["pending_search_back"][i] = state["pending_search_back"][i + 1]
         state["pending_interval"][i] = state["pending_interval"][i + 1]
+        state["pending_logit"][i] = state["pending_logit"][i + 1]
+        state["pending_trust"][i] = state["pending_trust"][i + 1]
+        state["pending_worth"][i] = state["pending_worth"][i + 1]
     # An empty place holds zeros, so that equal states are equal bytes.
     state["pending_r"][pending] = 0
     state["pending_known"][pending] = 0
     state["pending_search_back"][pending] = 0
     state["pending_interval"][pending] = 0.0
+    state["pending_logit"][pending] = 0.0
+    state["pending_trust"][pending] = 0.0
+    state["pending_worth"][pending] = 0.0
     return True

@@ -194,7 +194,7 @@ def _merge(  # type: ignore[no-untyped-def]
                 r = beats.foresee(state["beats"], peak)
                 count = _mark(marks, count, row, TRIGGER, r, emitted, 0, 0)
             else:
-                r = beats.push(state["beats"], peak, emitted, back)
+                r = beats.push(state["beats"], detection)
                 count = _mark(marks, count, row, QRS, r, emitted, 0, back)
             i += 1
         if state["lost"]:  # after a beat too: one from before the loss may be announced during it

@@ -129,6 +129,9 @@ DETECTION: Final = np.dtype(
         ("peak", np.int64),  # BEAT: sample of the energy peak; TRIGGER: of the decision. R lies up to 150 ms before
         ("emitted", np.int64),
         ("search_back", np.int64),
+        ("logit", np.float64),  # of a beat: the judge's
+        ("trust", np.float64),  # and how calm the signal is, measured two ways, 0 to 1
+        ("worth", np.float64),
     ],
     align=True,
 )
@@ -392,9 +395,22 @@ def _tell(state, kind, at, search_back, out, found):  # type: ignore[no-untyped-
     detection["peak"] = _own_peak(state, at) if kind == BEAT else at
     detection["emitted"] = state["time"]
     detection["search_back"] = search_back
+    detection["logit"], detection["trust"], detection["worth"] = 0.0, 0.0, 0.0
     if kind == BEAT:
         _note_beat(state["told"], at)
     return found + 1
+
+
+@kernel
+def _tell_beat(state, candidate, search_back, out, found):  # type: ignore[no-untyped-def]
+    detection = out[found]
+    found = _tell(state, BEAT, candidate["at"], search_back, out, found)
+    detection["logit"], detection["trust"], detection["worth"] = (
+        candidate["logit"],
+        candidate["trust"],
+        candidate["worth"],
+    )
+    return found
 
 
 @kernel
@@ -507,7 +523,7 @@ def _settle(state, candidate, search_back, out, found):  # type: ignore[no-untyp
     logit = candidate["logit"] + _expected(state, candidate)
     if candidate["told"] == 0 and _may_be_told(state, candidate["at"], logit):
         candidate["told"] = 1
-        found = _tell(state, BEAT, candidate["at"], search_back, out, found)
+        found = _tell_beat(state, candidate, search_back, out, found)
     if candidate["at"] - state["rule"]["last"] < REFRACTORY:
         if candidate["told"] == 0 and candidate["at"] - state["told"]["last"] >= SEARCH_FROM:
             _remember(state, candidate)
@@ -607,7 +623,7 @@ def _search_to_tell(state, out, found):  # type: ignore[no-untyped-def]
     if best < 0:
         return found
     state["candidate"][best]["told"] = 1
-    found = _tell(state, BEAT, state["candidate"][best]["at"], 1, out, found)
+    found = _tell_beat(state, state["candidate"][best], 1, out, found)
     _forget_old(state)
     return found
 
@@ -710,7 +726,7 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
                 state["peak_seen"] = 1
                 if _is_sure(candidate) and _may_be_told(state, candidate["at"], candidate["logit"]):
                     state["peak_told"] = 1
-                    found = _tell(state, BEAT, candidate["at"], 0, out, found)
+                    found = _tell_beat(state, candidate, 0, out, found)
         elif waited >= DOMINANCE:
             if _measure(state, candidate):
                 if not learned:

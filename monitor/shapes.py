@@ -82,6 +82,8 @@ LEAD_FEATURES: Final = (
     "fusion_rest",  # rms of the rest,
     "fusion_gain",  # and how much better that is than the better of the two alone
     "restless",  # log of the noise before the QRS over the usual
+    "rough",  # log of the same before and after the QRS over the normal amplitude
+    "drift",  # how far the level moves from the window's beginning to its end, over the normal amplitude
     "rule_n",  # the kernel's own label on this lead
     "rule_s",
     "rule_v",
@@ -115,6 +117,10 @@ _SMALLEST: Final = 0.05  # mV; amplitudes below are taken as this
 _EPSILON: Final = 1e-9
 _UNSURE: Final = 0.01  # differences below this are not told apart
 _MEASURES: Final = 13  # what is compared with what is usual for normal beats
+_ENDS: Final = 8  # points at the window's ends
+_ROUGH: Final = 0.05  # of the normal amplitude: noise that is plain to see
+_TAUGHT: Final = 8  # beats after which a lead learns by what a beat is worth, but never less than...
+_LEAST_WORTH: Final = 0.05
 _TAIL_FIRST: Final = round(0.150 * FS) // STRIDE  # points after R where the tail of a beat begins
 _TAIL: Final = round(1.000 * FS) // STRIDE - _TAIL_FIRST
 _P_FIRST: Final = -(round(0.260 * FS) // STRIDE)
@@ -258,18 +264,19 @@ def _nearest_cluster(one, window):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _join(one, window, spread, timing, rule, nearest, likeness, shift):  # type: ignore[no-untyped-def]
+def _join(one, window, spread, timing, rule, worth, nearest, likeness, shift):  # type: ignore[no-untyped-def]
     """Add a beat to the cluster it resembles, or start one in the lightest cluster's place."""
     lightest = 0
+    memory = 1.0 - worth * (1.0 - _MEMORY)
     for k in range(_CLUSTERS):
-        one["weight"][k] *= _MEMORY
+        one["weight"][k] *= memory
         if one["weight"][k] < one["weight"][lightest]:
             lightest = k
     early = 1.0 if timing < EARLY else 0.0
     ventricular = 1.0 if rule == RULE_V else 0.0
     if nearest < 0 or likeness <= _ALIKE:
         best = lightest
-        one["weight"][best] = 1.0
+        one["weight"][best] = worth
         one["cluster_spread"][best] = spread
         one["cluster_timing"][best] = timing
         one["cluster_early"][best] = early
@@ -278,9 +285,9 @@ def _join(one, window, spread, timing, rule, nearest, likeness, shift):  # type:
             one["shape"][best, i] = window[i]
         return
     best = nearest
-    weight = one["weight"][best] + 1.0
+    weight = one["weight"][best] + worth
     one["weight"][best] = weight
-    rate = 1.0 / min(weight, 16.0)
+    rate = worth / max(min(weight, 16.0), worth)
     one["cluster_spread"][best] += rate * (spread - one["cluster_spread"][best])
     one["cluster_timing"][best] += rate * (timing - one["cluster_timing"][best])
     one["cluster_early"][best] += rate * (early - one["cluster_early"][best])
@@ -386,7 +393,7 @@ def _tail_residual(one, ring, r, last_r, p):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _learn_tail(one, ring, r, last_r):  # type: ignore[no-untyped-def]
+def _learn_tail(one, ring, r, last_r, worth):  # type: ignore[no-untyped-def]
     """Learn what follows a normal beat until the next P wave may begin."""
     interval = (r - last_r) // STRIDE
     level = _level(ring, last_r)
@@ -396,7 +403,7 @@ def _learn_tail(one, ring, r, last_r):  # type: ignore[no-untyped-def]
         i = phase - _TAIL_FIRST
         count = min(one["tail_count"][i] + 1, 16)
         one["tail_count"][i] = count
-        one["tail"][i] += (_at(ring, last_r, phase) - level - one["tail"][i]) / count
+        one["tail"][i] += worth * (_at(ring, last_r, phase) - level - one["tail"][i]) / count
         value = one["tail"][i]
     for i in range(max(until - _TAIL_FIRST, 0), _TAIL):
         if one["tail_count"][i] == 0:
@@ -459,7 +466,7 @@ def _fusion(normal, other, window):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def describe(one, ring, r, known, timed, timing, learn, window, f):  # type: ignore[no-untyped-def]
+def describe(one, ring, r, known, timed, timing, learn, worth, window, f):  # type: ignore[no-untyped-def]
     """Compare a beat with what one lead has seen, fill in its channels and features, and learn from it.
 
     Args:
@@ -470,6 +477,7 @@ def describe(one, ring, r, known, timed, timing, learn, window, f):  # type: ign
         timed: whether the interval before it is known.
         timing: log of that interval over the usual one.
         learn: whether the lead is fit to be learnt from.
+        worth: how much there is to be learnt, 0 in a restless signal to 1.
         window: (len(CHANNELS), WIDTH) float32.
         f: (LEAD,) float32.
 
@@ -588,21 +596,33 @@ def describe(one, ring, r, known, timed, timing, learn, window, f):  # type: ign
         else:
             f[44] = 1.0
         f[46] = log_ratio(restless, one["usual"][12])
-    f[47] = 1.0 if rule == RULE_N else 0.0
-    f[48] = 1.0 if rule == RULE_S else 0.0
-    f[49] = 1.0 if rule == RULE_V else 0.0
+    rough = 1e-3
+    for i in range(2, WIDTH - 2):
+        if i < _R - _QRS or i > _R + _QRS:
+            d = raw[i] - 0.5 * (raw[i - 2] + raw[i + 2])
+            rough += d * d
+    f[47] = log_ratio(sqrt(rough / WIDTH), _ROUGH * normal_size)
+    first, last = 0.0, 0.0
+    for i in range(_ENDS):
+        first += raw[i]
+        last += raw[WIDTH - 1 - i]
+    f[48] = min(abs(last - first) / (_ENDS * normal_size), 5.0)
+    f[49] = 1.0 if rule == RULE_N else 0.0
+    f[50] = 1.0 if rule == RULE_S else 0.0
+    f[51] = 1.0 if rule == RULE_V else 0.0
 
     if not learn:
         return rule
+    worth = 1.0 if one["beat_count"] < _TAUGHT else max(worth, _LEAST_WORTH)
     one["beat_count"] += 1
     if normal >= 0 and rule == RULE_N:
         one["usual_count"] += 1
-        rate = 1.0 / min(one["usual_count"], 24)
+        rate = worth / min(one["usual_count"], 24)
         for k in range(_MEASURES):
             one["usual"][k] += rate * (now[k] - one["usual"][k])
         if last_r != NEVER and one["last_rule"] == RULE_N:
             one["p_count"] += 1
-            rate = 1.0 / min(one["p_count"], 32)
+            rate = worth / min(one["p_count"], 32)
             away = 0.0
             for i in range(_P):
                 d = p[i] - one["p"][i]
@@ -610,8 +630,8 @@ def describe(one, ring, r, known, timed, timing, learn, window, f):  # type: ign
                 one["p"][i] += rate * d
             one["p_noise"] += rate * (sqrt(away / _P) - one["p_noise"])
     if last_r != NEVER and one["last_rule"] == RULE_N and normal >= 0:
-        _learn_tail(one, ring, r, last_r)
-    _join(one, raw, spread, timing, rule, nearest, near_likeness, near_shift)
+        _learn_tail(one, ring, r, last_r, worth)
+    _join(one, raw, spread, timing, rule, worth, nearest, near_likeness, near_shift)
     one["last_likeness"] = likeness
     one["last_spread"] = spread
     one["last_r"] = r

@@ -50,8 +50,11 @@ CONTEXT_FEATURES: Final = (
     "reach120",
     "early_run",  # early beats in a row before this one, 1 from 8 on
     "experience",  # beats seen, 1 from 32 on
+    "certainty",  # log odds that the detector's judge gives it
+    "calm",  # 1 in a calm signal, 0 in a restless one
+    "calm_enough",  # the same for more restlessness
 )
-"""Features of timing, the same whatever the leads."""
+"""Features of timing, and what the detector says of the beat: the same whatever the leads."""
 
 CONTEXT: Final = len(CONTEXT_FEATURES)
 

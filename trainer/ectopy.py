@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from monitor.ecg import AAMI_OF_SYMBOL
 from monitor.records import Annotations, Record
+from trainer.ventricular import BEFORE as BEFORE_FOCUS
+from trainer.ventricular import Focus
 
 SECONDS: Final = 480.0
 """Length of a made-up record."""
@@ -37,6 +39,8 @@ _RAMP: Final = 0.03
 _LONGEST_T: Final = 0.45  # of the square root of the interval, s from R
 _CLOSEST: Final = 0.3
 NORMAL, ECTOPIC, FIBRILLATING = "N", "S", "A"
+VENTRICULAR, OTHER, FUSED, BLOCKED = "V", "U", "F", "B"
+SYMBOLS: Final = {ECTOPIC: "A", VENTRICULAR: "V", OTHER: "V", FUSED: "F"}
 Rhythm = list[tuple[float, str]]
 """Intervals before the beats, s, and what they are."""
 
@@ -50,6 +54,8 @@ class Pace:
         self.early = rng.uniform(0.45, 0.65), rng.uniform(0.70, 0.88)
         self.pause = rng.uniform(1.0, 1.3)
         self.often = float(rng.choice([0.02, 0.05, 0.1, 0.25]))
+        self.coupling = rng.uniform(0.4, 0.75)
+        self.compensates = rng.random() < 0.7
         self.drift, self.time = 0.0, 0.0
 
     def sinus(self) -> float:
@@ -125,7 +131,90 @@ def changing_rate(pace: Pace) -> Rhythm:
     return there + stays + back
 
 
+def _coupled(pace: Pace) -> float:
+    """The interval before a premature ventricular beat."""
+    return pace.base * pace.coupling * (1.0 + 0.04 * float(pace.rng.normal()))
+
+
+def _paused(pace: Pace, early: float) -> float:
+    """The interval after one: the sinus node was not reset, or was."""
+    full = 2.0 * pace.base - early if pace.compensates else pace.base * pace.pause
+    return full * (1.0 + 0.03 * float(pace.rng.normal()))
+
+
+def _focus(pace: Pace) -> str:
+    return VENTRICULAR if pace.rng.random() < 0.8 else OTHER
+
+
+def _premature_ventricular(pace: Pace) -> Rhythm:
+    if pace.rng.random() > pace.often:
+        return [(pace.sinus(), NORMAL)]
+    early = _coupled(pace)
+    return [(early, _focus(pace)), (_paused(pace, early), NORMAL)]
+
+
+def _ventricular_bigeminy(pace: Pace) -> Rhythm:
+    """And trigeminy."""
+    found: Rhythm = []
+    between = int(pace.rng.choice([0, 0, 1]))
+    for _ in range(pace.rng.integers(4, 25)):
+        early = _coupled(pace)
+        found += [(early, VENTRICULAR), (_paused(pace, early), NORMAL)]
+        found += [(pace.sinus(), NORMAL) for _ in range(between)]
+    return found + pace.sinuses(5, 40)
+
+
+def _ventricular_runs(pace: Pace) -> Rhythm:
+    """Couplets and tachycardia."""
+    rng = pace.rng
+    length = int(rng.choice([1, 1, 2, 4, 8]) * rng.uniform(1.0, 1.5))
+    kind, early = _focus(pace), _coupled(pace)
+    fast = pace.base * rng.uniform(0.42, 0.65)
+    run = [(fast * (1.0 + 0.05 * rng.normal()), kind if rng.random() < 0.85 else OTHER) for _ in range(length)]
+    return [*pace.sinuses(4, 60), (early, kind), *run, (_paused(pace, early), NORMAL)]
+
+
+def _own_pace(pace: Pace) -> Rhythm:
+    """The focus at about the sinus node's pace, with fusion where the two meet; or fusion alone."""
+    rng = pace.rng
+    found = pace.sinuses(3, 40)
+    if rng.random() < 0.4:
+        return [*found, (pace.base * rng.uniform(0.88, 1.0), FUSED), (pace.base * rng.uniform(0.98, 1.08), NORMAL)]
+    slow = pace.base * rng.uniform(0.8, 1.1)
+    found += [(pace.base * rng.uniform(0.85, 1.0), FUSED) for _ in range(rng.integers(0, 3))]
+    found += [(slow * (1.0 + 0.03 * rng.normal()), VENTRICULAR) for _ in range(rng.integers(1, 12))]
+    return found + [(slow, FUSED) for _ in range(rng.integers(0, 3))]
+
+
+def _fibrillation_with_ventricular(pace: Pace) -> Rhythm:
+    rng = pace.rng
+    found: Rhythm = []
+    for interval, kind in fibrillation(pace):
+        found.append((interval, kind))
+        if kind == FIBRILLATING and rng.random() < pace.often:
+            found += [(_coupled(pace), _focus(pace)), (pace.base * rng.uniform(0.9, 1.5), FIBRILLATING)]
+    return found
+
+
+def _block(pace: Pace) -> Rhythm:
+    """Bundle branch block that comes and goes."""
+    rng = pace.rng
+    quicker = rng.uniform(0.85, 1.1)
+    found = pace.sinuses(5, 60)
+    return found + [(pace.sinus() * quicker, BLOCKED) for _ in range(int(rng.choice([1, 3, 10, 40])))]
+
+
 Pattern = Callable[[Pace], Rhythm]
+VENTRICULAR_PATTERNS: Final[tuple[Pattern, ...]] = (
+    _premature_ventricular,
+    _premature_ventricular,
+    _ventricular_bigeminy,
+    _ventricular_runs,
+    _own_pace,
+    _own_pace,
+    _fibrillation_with_ventricular,
+    _block,
+)
 PATTERNS: Final[tuple[Pattern, ...]] = (
     _lone,
     _lone,
@@ -141,9 +230,11 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
 """One of these, drawn, is a made-up record's rhythm."""
 
 
-def rhythm(rng: np.random.Generator, base: float, seconds: float) -> Rhythm:
+def rhythm(
+    rng: np.random.Generator, base: float, seconds: float, patterns: tuple[Pattern, ...] = PATTERNS
+) -> Rhythm:
     """Intervals and beats of so many seconds, at a sinus interval of about `base` s."""
-    pattern = PATTERNS[rng.integers(len(PATTERNS))]
+    pattern = patterns[rng.integers(len(patterns))]
     pace = Pace(rng, base, restless=2.5 if pattern is changing_rate else 1.0)
     found: Rhythm = []
     length = 0.0
@@ -192,7 +283,11 @@ def _taper(unit: NDArray[np.float64], ramp: int) -> NDArray[np.float64]:
 
 
 def make(
-    record: Record, reference: Annotations, rng: np.random.Generator, seconds: float = SECONDS
+    record: Record,
+    reference: Annotations,
+    rng: np.random.Generator,
+    seconds: float = SECONDS,
+    patterns: tuple[Pattern, ...] = PATTERNS,
 ) -> tuple[Record, Annotations] | None:
     """A made-up record of the patient of `record`, and its annotations: N, or A for an atrial premature beat.
 
@@ -209,7 +304,7 @@ def make(
     if len(lent) < FEWEST:
         return None
     fs, leads = record.fs, record.signal.shape[1]
-    script = rhythm(rng, float(np.clip(usual * rng.uniform(0.85, 1.2), 0.5, 1.3)), seconds)
+    script = rhythm(rng, float(np.clip(usual * rng.uniform(0.85, 1.2), 0.5, 1.3)), seconds, patterns)
     times = np.cumsum([interval for interval, _ in script])
     count = round((times[-1] + 3.0) * fs)
     signal = _background(lent, count, fs, rng)
@@ -220,6 +315,8 @@ def make(
     flutter = rng.uniform(0.02, 0.09) * float(np.ptp(lent[0], axis=0).mean())
     turn = int(rng.integers(len(lent)))
     fibrillating = np.zeros(count)
+    size = np.median([np.ptp(unit, axis=0) for unit in lent[:60]], axis=0)
+    foci = {kind: Focus(rng, size, fs) for kind in (VENTRICULAR, OTHER, BLOCKED)}
     samples, symbols = [], []
     for number, (time, (_, kind)) in enumerate(zip(times.tolist(), script, strict=True)):
         unit = lent[(turn + number) % len(lent)].copy()
@@ -232,6 +329,11 @@ def make(
             unit[:p_wave] += np.roll(p, shift, 0) * own * by_lead - p
         r = round(time * fs)
         first = r - before
+        if kind in (VENTRICULAR, OTHER):
+            unit, first = foci[kind].beat(), r - round(BEFORE_FOCUS * fs)
+        elif kind in (FUSED, BLOCKED):
+            share = rng.uniform(0.25, 0.75) if kind == FUSED else 1.0
+            unit = _fused(unit, p, foci[VENTRICULAR if kind == FUSED else BLOCKED].beat(), share, fs, rng)
         if first < 0:
             continue
         last = min(first + len(unit), count)
@@ -239,13 +341,31 @@ def make(
         if kind == FIBRILLATING:
             fibrillating[max(0, first - round(0.3 * fs)) : last] = 1.0
         samples.append(r)
-        symbols.append("A" if kind == ECTOPIC else "N")
+        symbols.append(SYMBOLS.get(kind, "N"))
     if fibrillating.any():
         phase = np.cumsum(2.0 * np.pi * (6.0 + 0.8 * np.sin(0.6 * np.pi * np.arange(count) / fs)) / fs)
         waves = flutter * (np.sin(phase) + 0.4 * np.sin(2.0 * phase)) * fibrillating
         signal += waves[:, np.newaxis] * np.array([1.0, 0.8])[:leads]
     made = Record(record.name, fs, record.leads, signal.astype(np.float32))
     return made, Annotations(np.array(samples, np.int64), symbols, [""] * len(symbols))
+
+
+def _fused(
+    unit: NDArray[np.float64],
+    p: NDArray[np.float64],
+    other: NDArray[np.float64],
+    share: float,
+    fs: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """A normal beat, its P wave `p` untouched, of which a share has given way to a beat of a focus."""
+    found = (1.0 - share) * unit
+    found[: len(p)] += share * p
+    at = round((BEFORE - BEFORE_FOCUS + rng.uniform(-0.03, 0.02)) * fs)
+    longer = max(at + len(other) - len(unit), 0)
+    found = np.concatenate([found, np.zeros((longer, unit.shape[1]))])
+    found[at : at + len(other)] += share * other
+    return found
 
 
 def _background(

@@ -84,6 +84,7 @@ class MadeUp:
 
     copy: int
     seed: int = 0
+    ventricular: bool = False
 
     def make(self, path: Path, leads: list[int]) -> tuple[Record, Annotations] | None:
         """The made-up record and its annotations on some leads; None if the real one has too few normal beats.
@@ -91,8 +92,10 @@ class MadeUp:
         Both leads are made together, whichever are asked for.
         """
         record, reference = read_record(path, [0, 1]), read_annotations(path)
-        rng = np.random.default_rng((self.seed, self.copy, zlib.crc32(record.name.encode())))
-        made = ectopy.make(record, reference, rng)
+        key = f"{record.name} ventricular" if self.ventricular else record.name
+        rng = np.random.default_rng((self.seed, self.copy, zlib.crc32(key.encode())))
+        patterns = ectopy.VENTRICULAR_PATTERNS if self.ventricular else ectopy.PATTERNS
+        made = ectopy.make(record, reference, rng, patterns=patterns)
         if made is None:
             return None
         whole, reference = made
@@ -199,7 +202,7 @@ def _labels(reference: Annotations, beats: list[Beat], fs: float) -> NDArray[np.
     samples, symbols = reference.beats()
     at = np.array([beat.sample for beat in beats], np.int64)
     found, which = np.unique(at, return_inverse=True)  # a beat may be named twice, provisionally and at last
-    label = np.full(len(found), -1, np.int64)
+    label = np.full(len(found), AAMI_CLASSES.index("Q"), np.int64)
     pairing = match_beats(samples, found, WINDOW * fs)
     label[pairing.test] = [AAMI_CLASSES.index(AAMI_OF_SYMBOL[symbols[i]]) for i in pairing.reference.tolist()]
     for first, last in flutter_intervals(reference.samples, reference.symbols):
