@@ -126,13 +126,21 @@ SEARCH_BONUS: Final = 3.0
 """Added then where the rule has taken the candidate by its own search-back."""
 RHYTHM_BONUS: Final = 3.0
 """Added where the rhythm expects a beat, and taken away where it expects none..."""
-RHYTHM_WIDTH: Final = 0.3
+RHYTHM_WIDTH: Final = 0.2
 """... with a Gaussian of that width, in intervals, between the two; the median of all remembered is one interval."""
 RHYTHM_KNOWN: Final = 4
 """Intervals from which there is a rhythm."""
+REGULAR_BONUS: Final = 1.5
+"""The same in a calm signal where the rhythm is regular."""
+REGULAR: Final = (0.6, 0.9)
+"""The rhythm becomes regular as the share of intervals that are near the median rises from first to second..."""
+REGULAR_NEAR: Final = 0.125
+"""... near: no further from it than this share of it."""
+REGULAR_KNOWN: Final = 16
+"""Intervals from which that is known."""
 CALM_NOISE: Final = (0.20, 0.30)
 CALM_STIR: Final = (0.0, 0.2)
-"""The rhythm's bonus is for noisy signals, the others for calm ones: these fade and that one comes as fused noise and
+"""RHYTHM_BONUS is for noisy signals, the others for calm ones: these fade and that one comes as fused noise and
 restlessness both rise from first to second."""
 TEACHING_STIR: Final = (0.3, 0.6)
 """The same range of restlessness for how much a beat teaches the templates."""
@@ -203,6 +211,24 @@ def typical_interval(rhythm, most):  # type: ignore[no-untyped-def]
         ordered[i] = rhythm["intervals"][(total - 1 - i) % INTERVALS]
     ordered.sort()
     return 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
+
+
+@kernel
+def regularity(rhythm, typical):  # type: ignore[no-untyped-def]
+    """1 in a regular rhythm, 0 in an irregular one or while too little is known of it.
+
+    Args:
+        rhythm: a record of :data:`monitor.qrs.RHYTHM`.
+        typical: the median of its intervals, samples.
+    """
+    count = min(rhythm["count"], INTERVALS)
+    if count < REGULAR_KNOWN:
+        return 0.0
+    near = 0
+    for i in range(count):
+        if abs(rhythm["intervals"][i] - typical) < REGULAR_NEAR * typical:
+            near += 1
+    return min(max((near / count - REGULAR[0]) / (REGULAR[1] - REGULAR[0]), 0.0), 1.0)
 
 
 @kernel

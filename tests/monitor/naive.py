@@ -322,12 +322,18 @@ class _Detector:
         return not c.told and c.logit + bonus > 0.0 and c.at - self.told.last >= qrs.REFRACTORY
 
     def expected(self, c: _Candidate) -> float:
-        """What the rhythm of the beats told adds in noise: most one median interval after the last of them."""
-        if len(self.told.beats) <= judge.RHYTHM_KNOWN:
+        """What the rhythm of the beats told adds, in noise or when regular: most one median interval after the last."""
+        known = self.told.intervals
+        if len(known) < judge.RHYTHM_KNOWN:
             return 0.0
-        intervals = (c.at - self.told.last) / median(self.told.intervals)
+        typical = median(known)
+        near = sum(abs(interval - typical) < judge.REGULAR_NEAR * typical for interval in known) / len(known)
+        r0, r1 = judge.REGULAR
+        regular = min(max((near - r0) / (r1 - r0), 0.0), 1.0) if len(known) >= judge.REGULAR_KNOWN else 0.0
+        intervals = (c.at - self.told.last) / typical
         bump = 2.0 * math.exp(-(((intervals - 1.0) / judge.RHYTHM_WIDTH) ** 2)) - 1.0
-        return judge.RHYTHM_BONUS * (1.0 - c.trust) * bump if intervals < qrs.SEARCH_BACK else 0.0
+        bonus = judge.RHYTHM_BONUS * (1.0 - c.trust) + judge.REGULAR_BONUS * c.trust * regular
+        return bonus * bump if intervals < qrs.SEARCH_BACK else 0.0
 
     def accept(self, c: _Candidate, rate: float) -> None:
         self.rule.beats.append(c.at)
