@@ -118,8 +118,9 @@ PARTS: Final = ("w1", "b1", "w2", "b2", "w3", "b3")
 
 SURE: Final = 4.0
 """A beat the judge is so sure of need not wait for DOMINANCE."""
-RULE_BONUS: Final = 1.0
-"""Added to the logit where the rule takes the candidate too: it knows clean signals of any patient."""
+RULE_BONUS: Final = 1.5
+"""Added to the logit where the rule takes the candidate too, unless the rhythm is regular: it knows the odd beats of
+any patient."""
 LENIENCE: Final = 3.0
 """Added when a beat is overdue and is searched for."""
 SEARCH_BONUS: Final = 3.0
@@ -132,7 +133,7 @@ RHYTHM_KNOWN: Final = 4
 """Intervals from which there is a rhythm."""
 REGULAR_BONUS: Final = 1.5
 """The same in a calm signal where the rhythm is regular."""
-REGULAR: Final = (0.6, 0.9)
+REGULAR: Final = (0.50, 0.85)
 """The rhythm becomes regular as the share of intervals that are near the median rises from first to second..."""
 REGULAR_NEAR: Final = 0.125
 """... near: no further from it than this share of it."""
@@ -439,7 +440,7 @@ def look(state, candidate, threshold, is_t_wave, refractory, by_rule):  # type: 
     trust = _calm(state, restless, CALM_STIR)
     candidate["trust"] = trust
     candidate["worth"] = _calm(state, restless, TEACHING_STIR)
-    candidate["logit"] = logit + RULE_BONUS * trust if by_rule else logit
+    candidate["logit"] = logit + RULE_BONUS * trust * (1.0 - state["told"]["regular"]) if by_rule else logit
 
 
 @kernel

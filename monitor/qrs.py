@@ -173,6 +173,8 @@ RHYTHM: Final = np.dtype(
         ("last", np.int64),  # energy peak of the last beat
         ("intervals", np.float64, (INTERVALS,)),
         ("count", np.int64),
+        ("typical", np.float64),  # median of all intervals remembered
+        ("regular", np.float64),  # 1 in a regular rhythm, 0 in an irregular one
         ("overdue", np.float64),  # samples without a beat after which one is searched for
     ],
     align=True,
@@ -314,6 +316,8 @@ def _note_beat(rhythm, at):  # type: ignore[no-untyped-def]
         rhythm["intervals"][rhythm["count"] % INTERVALS] = at - rhythm["last"]
         rhythm["count"] += 1
         rhythm["overdue"] = SEARCH_BACK * judge.typical_interval(rhythm, judge.RECENT)
+        rhythm["typical"] = judge.typical_interval(rhythm, judge.INTERVALS)
+        rhythm["regular"] = judge.regularity(rhythm, rhythm["typical"])
     rhythm["last"] = at
 
 
@@ -445,12 +449,11 @@ def _expected(state, candidate):  # type: ignore[no-untyped-def]
     told, trust = state["told"], candidate["trust"]
     if told["count"] < judge.RHYTHM_KNOWN:
         return 0.0
-    typical = judge.typical_interval(told, judge.INTERVALS)
-    intervals = (candidate["at"] - told["last"]) / typical
+    intervals = (candidate["at"] - told["last"]) / told["typical"]
     if intervals >= SEARCH_BACK:
         return 0.0
     away = (intervals - 1.0) / judge.RHYTHM_WIDTH
-    bonus = judge.RHYTHM_BONUS * (1.0 - trust) + judge.REGULAR_BONUS * trust * judge.regularity(told, typical)
+    bonus = judge.RHYTHM_BONUS * (1.0 - trust) + judge.REGULAR_BONUS * trust * told["regular"]
     return bonus * (2.0 * exp(-away * away) - 1.0)
 
 

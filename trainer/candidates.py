@@ -27,7 +27,9 @@ NOISES: Final = 2 * (*RECORDED, MOTION, MOTION, RECORDED[0], MOTION, MOTION, MOT
 """The noisy versions of each record; electrode motion is the hardest."""
 
 SNR_RANGE: Final = (-8.0, 24.0)
-"""Signal-to-noise ratios they have, dB."""
+"""Signal-to-noise ratios they have, dB..."""
+MILD: Final = 8.0
+"""... and above which they are mildly noisy."""
 
 LEAST_FOUND: Final = 0.9
 """A lead teaches alone only if the rule finds this share of the beats on it: on the others there is little to see."""
@@ -60,7 +62,7 @@ class Candidates:
     kinds: NDArray[np.int64]
 
 
-KINDS: Final = ("noisy", "clean", "clean, second lead alone")
+KINDS: Final = ("noisy", "clean", "clean, second lead alone", "mildly noisy")
 
 
 @kernel
@@ -160,14 +162,16 @@ def _versions(
     if not noisy:
         return
     for turn, kind in enumerate(NOISES):
-        both = disturb(record, reference, kind, rng.uniform(*SNR_RANGE), nstdb, rng)
+        snr = rng.uniform(*SNR_RANGE)
+        both = disturb(record, reference, kind, snr, nstdb, rng)
+        called = KINDS.index("mildly noisy" if snr > MILD else "noisy")
         if alone:
-            yield both[:, [alone[turn % len(alone)]]], KINDS.index("noisy")
+            yield both[:, [alone[turn % len(alone)]]], called
         if turn % 2:  # one lead noisy, the other not
             quiet = turn // 2 % MAX_LEADS
             both = both.copy()
             both[:, quiet] = clean[:, quiet]
-        yield both, KINDS.index("noisy")
+        yield both, called
 
 
 def _found(signal: NDArray[np.float64], reference: Annotations) -> float:

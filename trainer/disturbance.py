@@ -48,7 +48,8 @@ def electrode_motion(count: int, rng: np.random.Generator) -> NDArray[np.float64
     mixed = _mixed([part * (_spells(count, rng) if rng.uniform() < 0.25 else 1.0) for part in parts], 0.5, rng)
     if rng.uniform() < 0.6:
         mixed *= _swell(count, int(rng.choice([2, 5, 20])) * FS, rng.uniform(0.2, 0.7), rng)
-    return mixed / mixed.std()
+    mixed /= mixed.std()
+    return mixed
 
 
 def _mixed(parts: Sequence[NDArray[np.float64]], evenness: float, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -187,6 +187,16 @@ class _Pace:
     def typical(self) -> float:
         return float(median(self.intervals[-judge.RECENT :])) if self.intervals else 300.0
 
+    @property
+    def regular(self) -> float:
+        """How regular the rhythm is, from the share of its intervals that are near their median."""
+        known = self.intervals
+        if len(known) < judge.REGULAR_KNOWN:
+            return 0.0
+        near = sum(abs(interval - median(known)) < judge.REGULAR_NEAR * median(known) for interval in known)
+        r0, r1 = judge.REGULAR
+        return min(max((near / len(known) - r0) / (r1 - r0), 0.0), 1.0)
+
 
 def _log_ratio(a: float, b: float) -> float:
     return min(max(math.log(a / b), -4.0), 4.0) if a > 0.0 and b > 0.0 else -4.0
@@ -301,7 +311,8 @@ class _Detector:
             1.0 - noisy * min(max((restless - r0) / (r1 - r0), 0.0), 1.0)
             for r0, r1 in (judge.CALM_STIR, judge.TEACHING_STIR)
         )
-        c.logit = float((hidden @ w3)[0] + b3[0]) + (judge.RULE_BONUS * c.trust if self.by_rule(c) else 0.0)
+        bonus = judge.RULE_BONUS * c.trust * (1.0 - self.told.regular)
+        c.logit = float((hidden @ w3)[0] + b3[0]) + (bonus if self.by_rule(c) else 0.0)
         self.likeness = max(features[i * width + 3] for i in range(len(used)))
 
     # what comes of a candidate
@@ -326,13 +337,9 @@ class _Detector:
         known = self.told.intervals
         if len(known) < judge.RHYTHM_KNOWN:
             return 0.0
-        typical = median(known)
-        near = sum(abs(interval - typical) < judge.REGULAR_NEAR * typical for interval in known) / len(known)
-        r0, r1 = judge.REGULAR
-        regular = min(max((near - r0) / (r1 - r0), 0.0), 1.0) if len(known) >= judge.REGULAR_KNOWN else 0.0
-        intervals = (c.at - self.told.last) / typical
+        intervals = (c.at - self.told.last) / median(known)
         bump = 2.0 * math.exp(-(((intervals - 1.0) / judge.RHYTHM_WIDTH) ** 2)) - 1.0
-        bonus = judge.RHYTHM_BONUS * (1.0 - c.trust) + judge.REGULAR_BONUS * c.trust * regular
+        bonus = judge.RHYTHM_BONUS * (1.0 - c.trust) + judge.REGULAR_BONUS * c.trust * self.told.regular
         return bonus * bump if intervals < qrs.SEARCH_BACK else 0.0
 
     def accept(self, c: _Candidate, rate: float) -> None:
