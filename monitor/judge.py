@@ -80,7 +80,7 @@ PASTS: Final = 3
 CONTEXT_FEATURES: Final = (
     "distance_in_intervals",  # since the rule's last beat
     "distance",  # s
-    "interval",  # typical, s
+    "interval",  # typical, s, and no more than in any record learnt from
     "fused_size",
     "past_1_distance",
     "past_1_size",
@@ -386,7 +386,7 @@ def _describe(state, candidate, threshold, is_t_wave, refractory, by_rule):  # t
     distance = at - rule["last"]
     f[0] = min(distance / typical, 4.0)
     f[1] = min(distance / FS, 3.0)
-    f[2] = typical / FS
+    f[2] = min(typical / FS, 2.5)
     f[3] = _log_ratio(candidate["size"], 1.0)
     for i in range(PASTS):
         past = state["history"][i]

@@ -289,7 +289,8 @@ class _Detector:
             energies = lead.around(lead.rounded_energy, c.at, judge.AHEAD, -14, judge.ENERGIES)
             features += np.minimum(np.sqrt(np.maximum(energies, 0.0) / judge.INTEGRATION) / lead.level, 4.0).tolist()
         distance, typical = c.at - self.rule.last, self.rule.typical
-        features += [min(distance / typical, 4.0), min(distance / FS, 3.0), typical / FS, _log_ratio(c.size, 1.0)]
+        features += [min(distance / typical, 4.0), min(distance / FS, 3.0), min(typical / FS, 2.5)]
+        features += [_log_ratio(c.size, 1.0)]
         for at, size, likeness in [*self.past[:-4:-1], *[(-math.inf, 0.0, 0.0)] * 3][:3]:
             features += [min((c.at - at) / FS, 3.0), min(size, 4.0), likeness]
         recent = self.rule.intervals[::-1]
