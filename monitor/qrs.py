@@ -173,7 +173,7 @@ RHYTHM: Final = np.dtype(
         ("last", np.int64),  # energy peak of the last beat
         ("intervals", np.float64, (INTERVALS,)),
         ("count", np.int64),
-        ("typical", np.float64),  # median of all intervals remembered
+        ("typical", np.float64),  # median of all intervals remembered; this and the next for beats told alone
         ("regular", np.float64),  # 1 in a regular rhythm, 0 in an irregular one
         ("overdue", np.float64),  # samples without a beat after which one is searched for
     ],
@@ -316,8 +316,6 @@ def _note_beat(rhythm, at):  # type: ignore[no-untyped-def]
         rhythm["intervals"][rhythm["count"] % INTERVALS] = at - rhythm["last"]
         rhythm["count"] += 1
         rhythm["overdue"] = SEARCH_BACK * judge.typical_interval(rhythm, judge.RECENT)
-        rhythm["typical"] = judge.typical_interval(rhythm, judge.INTERVALS)
-        rhythm["regular"] = judge.regularity(rhythm, rhythm["typical"])
     rhythm["last"] = at
 
 
@@ -397,7 +395,10 @@ def _tell(state, kind, at, search_back, out, found):  # type: ignore[no-untyped-
     detection["emitted"] = state["time"]
     detection["search_back"] = search_back
     if kind == BEAT:
-        _note_beat(state["told"], at)
+        told = state["told"]
+        _note_beat(told, at)
+        told["typical"] = judge.typical_interval(told, judge.INTERVALS)
+        told["regular"] = judge.regularity(told, told["typical"])
     return found + 1
 
 
