@@ -80,7 +80,7 @@ PASTS: Final = 3
 CONTEXT_FEATURES: Final = (
     "distance_in_intervals",  # since the rule's last beat
     "distance",  # s
-    "interval",  # typical, s
+    "interval",  # typical, s, and no more than in any record learnt from
     "fused_size",
     "past_1_distance",
     "past_1_size",
@@ -118,21 +118,30 @@ PARTS: Final = ("w1", "b1", "w2", "b2", "w3", "b3")
 
 SURE: Final = 4.0
 """A beat the judge is so sure of need not wait for DOMINANCE."""
-RULE_BONUS: Final = 1.0
-"""Added to the logit where the rule takes the candidate too: it knows clean signals of any patient."""
+RULE_BONUS: Final = 1.5
+"""Added to the logit where the rule takes the candidate too, unless the rhythm is regular: it knows the odd beats of
+any patient."""
 LENIENCE: Final = 3.0
 """Added when a beat is overdue and is searched for."""
 SEARCH_BONUS: Final = 3.0
 """Added then where the rule has taken the candidate by its own search-back."""
 RHYTHM_BONUS: Final = 3.0
 """Added where the rhythm expects a beat, and taken away where it expects none..."""
-RHYTHM_WIDTH: Final = 0.3
+RHYTHM_WIDTH: Final = 0.2
 """... with a Gaussian of that width, in intervals, between the two; the median of all remembered is one interval."""
 RHYTHM_KNOWN: Final = 4
 """Intervals from which there is a rhythm."""
+REGULAR_BONUS: Final = 1.5
+"""The same in a calm signal where the rhythm is regular."""
+REGULAR: Final = (0.50, 0.85)
+"""The rhythm becomes regular as the share of intervals that are near the median rises from first to second..."""
+REGULAR_NEAR: Final = 0.125
+"""... near: no further from it than this share of it."""
+REGULAR_KNOWN: Final = 16
+"""Intervals from which that is known."""
 CALM_NOISE: Final = (0.20, 0.30)
 CALM_STIR: Final = (0.0, 0.2)
-"""The rhythm's bonus is for noisy signals, the others for calm ones: these fade and that one comes as fused noise and
+"""RHYTHM_BONUS is for noisy signals, the others for calm ones: these fade and that one comes as fused noise and
 restlessness both rise from first to second."""
 TEACHING_STIR: Final = (0.3, 0.6)
 """The same range of restlessness for how much a beat teaches the templates."""
@@ -203,6 +212,24 @@ def typical_interval(rhythm, most):  # type: ignore[no-untyped-def]
         ordered[i] = rhythm["intervals"][(total - 1 - i) % INTERVALS]
     ordered.sort()
     return 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
+
+
+@kernel
+def regularity(rhythm, typical):  # type: ignore[no-untyped-def]
+    """1 in a regular rhythm, 0 in an irregular one or while too little is known of it.
+
+    Args:
+        rhythm: a record of :data:`monitor.qrs.RHYTHM`.
+        typical: the median of its intervals, samples.
+    """
+    count = min(rhythm["count"], INTERVALS)
+    if count < REGULAR_KNOWN:
+        return 0.0
+    near = 0
+    for i in range(count):
+        if abs(rhythm["intervals"][i] - typical) < REGULAR_NEAR * typical:
+            near += 1
+    return min(max((near / count - REGULAR[0]) / (REGULAR[1] - REGULAR[0]), 0.0), 1.0)
 
 
 @kernel
@@ -359,7 +386,7 @@ def _describe(state, candidate, threshold, is_t_wave, refractory, by_rule):  # t
     distance = at - rule["last"]
     f[0] = min(distance / typical, 4.0)
     f[1] = min(distance / FS, 3.0)
-    f[2] = typical / FS
+    f[2] = min(typical / FS, 2.5)
     f[3] = _log_ratio(candidate["size"], 1.0)
     for i in range(PASTS):
         past = state["history"][i]
@@ -413,7 +440,7 @@ def look(state, candidate, threshold, is_t_wave, refractory, by_rule):  # type: 
     trust = _calm(state, restless, CALM_STIR)
     candidate["trust"] = trust
     candidate["worth"] = _calm(state, restless, TEACHING_STIR)
-    candidate["logit"] = logit + RULE_BONUS * trust if by_rule else logit
+    candidate["logit"] = logit + RULE_BONUS * trust * (1.0 - state["told"]["regular"]) if by_rule else logit
 
 
 @kernel

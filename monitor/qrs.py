@@ -28,8 +28,8 @@ Departures from the paper, each with its reason; `trainer/LOG.md` has what each 
   raise the threshold beyond reach; without beats the level sinks.
 - No limit on irregular rhythm (the paper halves the thresholds then): search-back does that work.
 - A peak below FLOOR, or below FLOOR_SHARE of the signal level, on every lead is no candidate at all.
-- In a noisy and restless signal the templates hardly learn, and a candidate where the rhythm expects a beat is more
-  readily told, one out of time less so.
+- In a noisy and restless signal the templates hardly learn. There, and half as much in a calm signal whose rhythm is
+  regular, a candidate where the rhythm expects a beat is more readily told, one out of time less so.
 
 Source: Pan J, Tompkins WJ, A real-time QRS detection algorithm, IEEE Trans Biomed Eng 32(3):230-236, 1985,
 doi:10.1109/TBME.1985.325532, and the erratum to its search-back rule that is printed with later reprints; Hamilton PS,
@@ -176,6 +176,8 @@ RHYTHM: Final = np.dtype(
         ("last", np.int64),  # energy peak of the last beat
         ("intervals", np.float64, (INTERVALS,)),
         ("count", np.int64),
+        ("typical", np.float64),  # median of all intervals remembered; this and the next for beats told alone
+        ("regular", np.float64),  # 1 in a regular rhythm, 0 in an irregular one
         ("overdue", np.float64),  # samples without a beat after which one is searched for
     ],
     align=True,
@@ -397,7 +399,10 @@ def _tell(state, kind, at, search_back, out, found):  # type: ignore[no-untyped-
     detection["search_back"] = search_back
     detection["logit"], detection["trust"], detection["worth"] = 0.0, 0.0, 0.0
     if kind == BEAT:
-        _note_beat(state["told"], at)
+        told = state["told"]
+        _note_beat(told, at)
+        told["typical"] = judge.typical_interval(told, judge.INTERVALS)
+        told["regular"] = judge.regularity(told, told["typical"])
     return found + 1
 
 
@@ -457,15 +462,16 @@ def _may_be_told(state, at, logit):  # type: ignore[no-untyped-def]
 
 @kernel
 def _expected(state, candidate):  # type: ignore[no-untyped-def]
-    """What the rhythm adds to a candidate's logit: in a calm signal nothing, in noise up to RHYTHM_BONUS either way."""
-    told = state["told"]
-    if candidate["trust"] >= 1.0 or told["count"] < judge.RHYTHM_KNOWN:
+    """What the rhythm adds to a candidate's logit: up to RHYTHM_BONUS either way in noise, in calm REGULAR_BONUS."""
+    told, trust = state["told"], candidate["trust"]
+    if told["count"] < judge.RHYTHM_KNOWN:
         return 0.0
-    intervals = (candidate["at"] - told["last"]) / judge.typical_interval(told, judge.INTERVALS)
+    intervals = (candidate["at"] - told["last"]) / told["typical"]
     if intervals >= SEARCH_BACK:
         return 0.0
     away = (intervals - 1.0) / judge.RHYTHM_WIDTH
-    return judge.RHYTHM_BONUS * (1.0 - candidate["trust"]) * (2.0 * exp(-away * away) - 1.0)
+    bonus = judge.RHYTHM_BONUS * (1.0 - trust) + judge.REGULAR_BONUS * trust * told["regular"]
+    return bonus * (2.0 * exp(-away * away) - 1.0)
 
 
 @kernel

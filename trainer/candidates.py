@@ -23,11 +23,13 @@ from trainer.conditions import Resampled
 from trainer.disturbance import MOTION, RECORDED, disturb
 from trainer.ec57 import WINDOW, flutter_intervals
 
-NOISES: Final = (*RECORDED, MOTION, MOTION, RECORDED[0], MOTION, RECORDED[0], MOTION)
+NOISES: Final = 2 * (*RECORDED, MOTION, MOTION, RECORDED[0], MOTION, MOTION, MOTION)
 """The noisy versions of each record; electrode motion is the hardest."""
 
-SNR_RANGE: Final = (-3.0, 24.0)
-"""Signal-to-noise ratios they have, dB."""
+SNR_RANGE: Final = (-8.0, 24.0)
+"""Signal-to-noise ratios they have, dB..."""
+MILD: Final = 8.0
+"""... and above which they are mildly noisy."""
 
 LEAST_FOUND: Final = 0.9
 """A lead teaches alone only if the rule finds this share of the beats on it: on the others there is little to see."""
@@ -60,7 +62,7 @@ class Candidates:
     kinds: NDArray[np.int64]
 
 
-KINDS: Final = ("noisy", "clean", "clean, second lead alone")
+KINDS: Final = ("noisy", "clean", "clean, second lead alone", "mildly noisy")
 
 
 @kernel
@@ -132,14 +134,13 @@ def load(
         noisy: tells by a record's name whether noise may be added to it.
         progress: called when a record is done.
     """
-    parts: dict[int, list[tuple[NDArray[np.void], NDArray[np.int64], str, int]]] = {1: [], 2: []}
+    parts: dict[int, list[Candidates]] = {1: [], 2: []}
     for path in paths:
         record, reference = _at_360(path)
         for signal, kind in _versions(record, reference, nstdb, seed, noisy(path.name)):
-            rows = collect(signal)
-            parts[signal.shape[1]].append((rows, label(rows, reference), path.name, kind))
+            parts[signal.shape[1]].append(_labelled(signal, reference, path.name, kind))
         progress()
-    return {leads: _join(found, leads) for leads, found in parts.items()}
+    return {leads: _join(found) for leads, found in parts.items()}
 
 
 def _at_360(path: Path) -> tuple[Record, Annotations]:
@@ -161,14 +162,16 @@ def _versions(
     if not noisy:
         return
     for turn, kind in enumerate(NOISES):
-        both = disturb(record, reference, kind, rng.uniform(*SNR_RANGE), nstdb, rng)
+        snr = rng.uniform(*SNR_RANGE)
+        both = disturb(record, reference, kind, snr, nstdb, rng)
+        called = KINDS.index("mildly noisy" if snr > MILD else "noisy")
         if alone:
-            yield both[:, [alone[turn % len(alone)]]], KINDS.index("noisy")
+            yield both[:, [alone[turn % len(alone)]]], called
         if turn % 2:  # one lead noisy, the other not
             quiet = turn // 2 % MAX_LEADS
             both = both.copy()
             both[:, quiet] = clean[:, quiet]
-        yield both, KINDS.index("noisy")
+        yield both, called
 
 
 def _found(signal: NDArray[np.float64], reference: Annotations) -> float:
@@ -178,12 +181,21 @@ def _found(signal: NDArray[np.float64], reference: Annotations) -> float:
     return float(np.count_nonzero(taken & (label(rows, reference) == 1))) / max(len(reference.beats()[0]), 1)
 
 
-def _join(parts: Sequence[tuple[NDArray[np.void], NDArray[np.int64], str, int]], leads: int) -> Candidates:
-    width = judge.ONE if leads == 1 else judge.MOST
-    used = [labels >= 0 for _, labels, _, _ in parts]
+def _labelled(signal: NDArray[np.float64], reference: Annotations, name: str, kind: int) -> Candidates:
+    rows = collect(signal)
+    labels = label(rows, reference)
+    keep = labels >= 0
+    width = judge.ONE if signal.shape[1] == 1 else judge.MOST
+    count = int(keep.sum())
     return Candidates(
-        np.concatenate([rows["features"][keep, :width] for (rows, *_), keep in zip(parts, used, strict=True)]),
-        np.concatenate([labels[keep] == 1 for (_, labels, *_), keep in zip(parts, used, strict=True)]),
-        np.concatenate([np.full(keep.sum(), name) for (*_, name, _), keep in zip(parts, used, strict=True)]),
-        np.concatenate([np.full(keep.sum(), kind) for (*_, kind), keep in zip(parts, used, strict=True)]),
+        rows["features"][keep, :width], labels[keep] == 1, np.full(count, name), np.full(count, kind, np.int64)
+    )
+
+
+def _join(parts: Sequence[Candidates]) -> Candidates:
+    return Candidates(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.beats for part in parts]),
+        np.concatenate([part.records for part in parts]),
+        np.concatenate([part.kinds for part in parts]),
     )

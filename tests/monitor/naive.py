@@ -187,6 +187,16 @@ class _Pace:
     def typical(self) -> float:
         return float(median(self.intervals[-judge.RECENT :])) if self.intervals else 300.0
 
+    @property
+    def regular(self) -> float:
+        """How regular the rhythm is, from the share of its intervals that are near their median."""
+        known = self.intervals
+        if len(known) < judge.REGULAR_KNOWN:
+            return 0.0
+        near = sum(abs(interval - median(known)) < judge.REGULAR_NEAR * median(known) for interval in known)
+        r0, r1 = judge.REGULAR
+        return min(max((near / len(known) - r0) / (r1 - r0), 0.0), 1.0)
+
 
 def _log_ratio(a: float, b: float) -> float:
     return min(max(math.log(a / b), -4.0), 4.0) if a > 0.0 and b > 0.0 else -4.0
@@ -279,7 +289,8 @@ class _Detector:
             energies = lead.around(lead.rounded_energy, c.at, judge.AHEAD, -14, judge.ENERGIES)
             features += np.minimum(np.sqrt(np.maximum(energies, 0.0) / judge.INTEGRATION) / lead.level, 4.0).tolist()
         distance, typical = c.at - self.rule.last, self.rule.typical
-        features += [min(distance / typical, 4.0), min(distance / FS, 3.0), typical / FS, _log_ratio(c.size, 1.0)]
+        features += [min(distance / typical, 4.0), min(distance / FS, 3.0), min(typical / FS, 2.5)]
+        features += [_log_ratio(c.size, 1.0)]
         for at, size, likeness in [*self.past[:-4:-1], *[(-math.inf, 0.0, 0.0)] * 3][:3]:
             features += [min((c.at - at) / FS, 3.0), min(size, 4.0), likeness]
         recent = self.rule.intervals[::-1]
@@ -301,7 +312,8 @@ class _Detector:
             1.0 - noisy * min(max((restless - r0) / (r1 - r0), 0.0), 1.0)
             for r0, r1 in (judge.CALM_STIR, judge.TEACHING_STIR)
         )
-        c.logit = float((hidden @ w3)[0] + b3[0]) + (judge.RULE_BONUS * c.trust if self.by_rule(c) else 0.0)
+        bonus = judge.RULE_BONUS * c.trust * (1.0 - self.told.regular)
+        c.logit = float((hidden @ w3)[0] + b3[0]) + (bonus if self.by_rule(c) else 0.0)
         self.likeness = max(features[i * width + 3] for i in range(len(used)))
 
     # what comes of a candidate
@@ -322,12 +334,14 @@ class _Detector:
         return not c.told and c.logit + bonus > 0.0 and c.at - self.told.last >= qrs.REFRACTORY
 
     def expected(self, c: _Candidate) -> float:
-        """What the rhythm of the beats told adds in noise: most one median interval after the last of them."""
-        if len(self.told.beats) <= judge.RHYTHM_KNOWN:
+        """What the rhythm of the beats told adds, in noise or when regular: most one median interval after the last."""
+        known = self.told.intervals
+        if len(known) < judge.RHYTHM_KNOWN:
             return 0.0
-        intervals = (c.at - self.told.last) / median(self.told.intervals)
+        intervals = (c.at - self.told.last) / median(known)
         bump = 2.0 * math.exp(-(((intervals - 1.0) / judge.RHYTHM_WIDTH) ** 2)) - 1.0
-        return judge.RHYTHM_BONUS * (1.0 - c.trust) * bump if intervals < qrs.SEARCH_BACK else 0.0
+        bonus = judge.RHYTHM_BONUS * (1.0 - c.trust) + judge.REGULAR_BONUS * c.trust * self.told.regular
+        return bonus * bump if intervals < qrs.SEARCH_BACK else 0.0
 
     def accept(self, c: _Candidate, rate: float) -> None:
         self.rule.beats.append(c.at)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from wfdb_records import sinus, write_record
 
-from monitor import judge
+from monitor import judge, qrs
 from monitor.exceptions import ConfigError
 from monitor.ward import Ward
 
@@ -142,3 +142,23 @@ def test_layers_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch, nam
     monkeypatch.setitem(judge._LOADED, name, (longer, *others))
     with pytest.raises(ConfigError, match="made for other features"):
         judge.check_weights()
+
+
+@pytest.mark.parametrize(
+    ("intervals", "expected"),
+    [
+        ([300] * 40, 1.0),
+        ([300] * 15, 0.0),
+        ([300, 340, 260, 300] * 8, 0.0),
+        ([300] * 20 + [200, 400] * 6, (20 / 32 - judge.REGULAR[0]) / (judge.REGULAR[1] - judge.REGULAR[0])),
+        ([200, 400] * 20 + [310, 290] * 16, 1.0),
+    ],
+    ids=["even", "too few", "half of them off", "a third ectopic", "even again"],
+)
+def test_how_regular_a_rhythm_is(intervals: list[int], expected: float) -> None:
+    """By the last intervals alone, however many came before."""
+    rhythm = np.zeros(1, qrs.RHYTHM)[0]
+    for i, interval in enumerate(intervals):
+        rhythm["intervals"][i % judge.INTERVALS] = interval
+    rhythm["count"] = len(intervals)
+    assert judge.regularity(rhythm, judge.typical_interval(rhythm, judge.INTERVALS)) == pytest.approx(expected)

@@ -43,6 +43,13 @@ def test_electrode_motion_is_a_new_mixture_each_time() -> None:
     assert np.array_equal(made[5], electrode_motion(60 * FS, rng(5)))
 
 
+def test_electrode_motion_comes_in_spells_and_swells_at_times() -> None:
+    """Ten seconds differ far more in one made-up motion than in another."""
+    spreads = [np.log(electrode_motion(180 * FS, rng(seed)).reshape(18, -1).std(1) + 1e-3).std() for seed in range(24)]
+    assert min(spreads) < 0.2
+    assert max(spreads) > 0.5
+
+
 def test_electrode_motion_has_the_frequencies_of_a_qrs() -> None:
     """Most of it lies between 0.3 and 40 Hz, and some of it where the detector listens."""
     for seed in range(8):
@@ -91,4 +98,5 @@ def test_noise_and_quiet_take_turns(nstdb: Path, kind: str, snr: float) -> None:
     assert np.abs(np.diff(edges) - 120 * FS).max() <= 10
     level = noise_level(added[noisy], FS)
     amplitudes = qrs_amplitudes(record, reference)
-    assert 10.0 * np.log10(amplitudes**2 / 8.0 / level**2) == pytest.approx(snr, abs=1.5)
+    tolerance = 4.0 if kind == MOTION else 1.5  # motion swells, and the stress test measures its first five minutes
+    assert 10.0 * np.log10(amplitudes**2 / 8.0 / level**2) == pytest.approx(snr, abs=tolerance)

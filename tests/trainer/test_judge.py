@@ -71,7 +71,7 @@ def test_a_kind_that_weighs_more_is_judged_better() -> None:
     for favoured in range(2):
         mixed = Candidates(candidates.features, candidates.beats.copy(), candidates.records, candidates.kinds % 2)
         mixed.beats[mixed.kinds != favoured] ^= True
-        weights = tuple(20.0 if kind == favoured else 1.0 for kind in range(3))
+        weights = tuple(20.0 if kind == favoured else 1.0 for kind in range(len(KINDS)))
         parts = fit(mixed, replace(QUICK, weights=weights), 0, lambda n: None)
         assert wrong(parts, candidates) < 0.05
 

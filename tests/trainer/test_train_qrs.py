@@ -48,7 +48,7 @@ def test_from_records_to_weights(database: Path, noise: Path, tmp_path: Path, mo
     assert (card["trained_on"]["qtdb"], card["seed"], card["recipe"]["epochs"]) == ("none", 7, 1)
     assert list(card["cross_validation"]) == list(networks) == ["one", "two"]
     kinds = {entry["kind"] for entry in card["cross_validation"]["two"]}
-    assert kinds == {"noisy", "clean"}
+    assert kinds == {"noisy", "mildly noisy", "clean"}
 
 
 def test_more_records_are_learnt_from_and_not_judged(database: Path, noise: Path, tmp_path: Path) -> None:
