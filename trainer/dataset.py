@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -31,6 +31,7 @@ from monitor.ecg import AAMI_CLASSES, MAX_LEADS
 from monitor.exceptions import ConfigError, RecordError
 from monitor.records import find_database, lead_columns, record_names
 from monitor.shapes import WIDTH
+from trainer.ectopy import KINDS
 from trainer.files import whole_folder
 from trainer.labelled import ROW, Labelled, MadeUp, Noise, labelled_beats
 from trainer.parallel import each
@@ -267,7 +268,7 @@ def plan(
             leads is left out for that set.
         noises: kind and signal-to-noise ratio, dB, of the copies to add; records 118 and 119 get none.
         nstdb: where their noise is.
-        made_up: how many made-up records of each patient to add.
+        made_up: how many made-up records of each kind to add, for each patient.
         seed: of the noise, and of what is made up.
         test: for scores, not for training.
 
@@ -284,7 +285,7 @@ def plan(
         raise ConfigError("made-up records tell nothing of real ones", where="--made-up", remedy="leave it out")
     folder = find_database(nstdb) if noises else Path()
     copies = [None, *(Noise(kind, snr, folder, seed) for kind, snr in noises)]
-    others = [MadeUp(copy, seed) for copy in range(made_up)]
+    others = [MadeUp(kind, copy, seed) for kind in KINDS for copy in range(made_up)]
     sources: list[Source] = []
     used: set[str] = set()
     for database in databases:
@@ -352,7 +353,7 @@ def _write_part(job: _Job) -> dict[str, Any]:
         "leads": list(found.leads),
         "fs": found.fs,
         "noise": None if noise is None else {"kind": noise.kind, "snr": noise.snr, "seed": noise.seed},
-        "made_up": None if source.made_up is None else {"copy": source.made_up.copy, "seed": source.made_up.seed},
+        "made_up": None if source.made_up is None else asdict(source.made_up),
         "annotated": found.annotated,
         "found": found.found,
         "rows": len(found.rows),

@@ -205,7 +205,7 @@ def _block(pace: Pace) -> Rhythm:
 
 
 Pattern = Callable[[Pace], Rhythm]
-VENTRICULAR_PATTERNS: Final[tuple[Pattern, ...]] = (
+VENTRICULAR_RHYTHMS: Final[tuple[Pattern, ...]] = (
     _premature_ventricular,
     _premature_ventricular,
     _ventricular_bigeminy,
@@ -215,7 +215,7 @@ VENTRICULAR_PATTERNS: Final[tuple[Pattern, ...]] = (
     _fibrillation_with_ventricular,
     _block,
 )
-PATTERNS: Final[tuple[Pattern, ...]] = (
+ATRIAL_RHYTHMS: Final[tuple[Pattern, ...]] = (
     _lone,
     _lone,
     _lone,
@@ -229,9 +229,12 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
 )
 """One of these, drawn, is a made-up record's rhythm."""
 
+KINDS: Final = {"atrial": ATRIAL_RHYTHMS, "ventricular": VENTRICULAR_RHYTHMS}
+"""Kinds of made-up records."""
+
 
 def rhythm(
-    rng: np.random.Generator, base: float, seconds: float, patterns: tuple[Pattern, ...] = PATTERNS
+    rng: np.random.Generator, base: float, seconds: float, patterns: tuple[Pattern, ...]
 ) -> Rhythm:
     """Intervals and beats of so many seconds, at a sinus interval of about `base` s."""
     pattern = patterns[rng.integers(len(patterns))]
@@ -286,8 +289,8 @@ def make(
     record: Record,
     reference: Annotations,
     rng: np.random.Generator,
+    patterns: tuple[Pattern, ...],
     seconds: float = SECONDS,
-    patterns: tuple[Pattern, ...] = PATTERNS,
 ) -> tuple[Record, Annotations] | None:
     """A made-up record of the patient of `record`, and its annotations: N, or A for an atrial premature beat.
 

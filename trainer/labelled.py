@@ -75,16 +75,17 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class MadeUp:
-    """Made-up atrial ectopy of a record's own beats (:mod:`trainer.ectopy`), in place of the record.
+    """A made-up rhythm of a record's own beats (:mod:`trainer.ectopy`), in place of the record.
 
     Attributes:
+        kind: key of :data:`trainer.ectopy.KINDS`.
         copy: number of the made-up record.
-        seed: of it, together with the record's name and that number.
+        seed: of it, together with the record's name, kind and number.
     """
 
+    kind: str
     copy: int
     seed: int = 0
-    ventricular: bool = False
 
     def make(self, path: Path, leads: list[int]) -> tuple[Record, Annotations] | None:
         """The made-up record and its annotations on some leads; None if the real one has too few normal beats.
@@ -92,10 +93,8 @@ class MadeUp:
         Both leads are made together, whichever are asked for.
         """
         record, reference = read_record(path, [0, 1]), read_annotations(path)
-        key = f"{record.name} ventricular" if self.ventricular else record.name
-        rng = np.random.default_rng((self.seed, self.copy, zlib.crc32(key.encode())))
-        patterns = ectopy.VENTRICULAR_PATTERNS if self.ventricular else ectopy.PATTERNS
-        made = ectopy.make(record, reference, rng, patterns=patterns)
+        rng = np.random.default_rng((self.seed, self.copy, zlib.crc32(f"{record.name} {self.kind}".encode())))
+        made = ectopy.make(record, reference, rng, ectopy.KINDS[self.kind])
         if made is None:
             return None
         whole, reference = made
@@ -162,7 +161,8 @@ def labelled_beats(
 ) -> Labelled:
     """The labelled beats of one record, as the monitor finds them on some of its leads.
 
-    Beats that no annotation confirms, and those within ventricular flutter, are left out.
+    A detection that no annotation confirms is Q: what cannot be named, as noise cannot. Those within ventricular flutter
+    are left out.
 
     Args:
         path: of the record.
@@ -198,7 +198,7 @@ def labelled_beats(
 
 
 def _labels(reference: Annotations, beats: list[Beat], fs: float) -> NDArray[np.int64]:
-    """(n,) class number of each beat; -1: no annotation confirms it, or it lies in flutter."""
+    """(n,) class number of each beat, Q where no annotation confirms it; -1: it lies in flutter."""
     samples, symbols = reference.beats()
     at = np.array([beat.sample for beat in beats], np.int64)
     found, which = np.unique(at, return_inverse=True)  # a beat may be named twice, provisionally and at last

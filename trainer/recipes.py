@@ -76,7 +76,7 @@ class Recipe:
     balance: float = 0.25
     sampling: float = 0.0
     patient_balance: float = 0.0
-    made_up: tuple[float, ...] = (0.3, 0.5, 0.0, 0.0, 0.0)
+    made_up: tuple[float, ...] = (0.6, 0.5, 0.5, 0.3, 0.0)
     distill: float = 0.0
     noise: float = 0.03
     feature_noise: float = 0.0

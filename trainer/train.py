@@ -55,7 +55,7 @@ def train(
     db: Databases = "mitdb,qtdb",
     records: Records = "",
     noise: Noise = "ma,motion",
-    snr: Ratios = "12",
+    snr: Ratios = "16,8",
     noise_db: NoiseDatabase = "nstdb",
     made_up: MadeUp = 2,
     dataset: Folder = None,

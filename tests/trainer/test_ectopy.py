@@ -40,7 +40,7 @@ def test_beats_beside_ectopic_ones_are_not_lent() -> None:
     assert len(units) < 0.3 * len(reference.symbols)
 
 
-@pytest.mark.parametrize("pattern", dict.fromkeys(ectopy.PATTERNS), ids=lambda pattern: pattern.__name__.strip("_"))
+@pytest.mark.parametrize("pattern", dict.fromkeys(ectopy.ATRIAL_RHYTHMS), ids=lambda pattern: pattern.__name__.strip("_"))
 def test_patterns(pattern: ectopy.Pattern) -> None:
     """Ectopic beats are early, except where the pause before the others is the rule."""
     rng = np.random.default_rng(0)
