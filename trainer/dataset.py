@@ -31,11 +31,11 @@ from monitor.ecg import AAMI_CLASSES, MAX_LEADS
 from monitor.exceptions import ConfigError, RecordError
 from monitor.records import find_database, lead_columns, record_names
 from monitor.shapes import WIDTH
-from trainer.ectopy import KINDS
 from trainer.files import whole_folder
 from trainer.labelled import ROW, Labelled, MadeUp, Noise, labelled_beats
 from trainer.parallel import each
 from trainer.provenance import fingerprint, versions
+from trainer.rhythms import KINDS
 from trainer.runs import BOTH, FIRST, LEAD_WORDS, SECOND, choose_leads
 from trainer.splits import ALL, DS1, DS2, PACED, patient_of, refuse_test_records
 from trainer.stress import RECORDS as NEVER_NOISY

@@ -21,7 +21,8 @@ Leads = Annotated[str, typer.Option(help="Choices of leads: first, second, both,
 Noise = Annotated[str, typer.Option(metavar="ma|bw|motion,...", help="Add copies with this noise.")]
 Ratios = Annotated[str, typer.Option("--snr", metavar="DB,...", help="... at these signal-to-noise ratios.")]
 MadeUp = Annotated[
-    int, typer.Option(min=0, metavar="COPIES", help="Add so many records of made-up atrial, and of ventricular, ectopy a patient.")
+    int,
+    typer.Option(min=0, metavar="COPIES", help="Add so many made-up records of each kind a patient."),
 ]
 NoiseDatabase = Annotated[str, typer.Option("--noise-db", metavar="NAME_OR_PATH", help="Noise Stress Test Database.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the data set; one that is there is replaced.")]

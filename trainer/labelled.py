@@ -20,7 +20,7 @@ from monitor.events import Beat
 from monitor.exceptions import ConfigError
 from monitor.records import Annotations, Record, read_annotations, read_record
 from monitor.replay import analyse
-from trainer import ectopy
+from trainer import ectopy, rhythms
 from trainer.conditions import Resampled
 from trainer.disturbance import MOTION, RECORDED, disturb
 from trainer.ec57 import WINDOW, flutter_intervals, match_beats
@@ -78,7 +78,7 @@ class MadeUp:
     """A made-up rhythm of a record's own beats (:mod:`trainer.ectopy`), in place of the record.
 
     Attributes:
-        kind: key of :data:`trainer.ectopy.KINDS`.
+        kind: key of :data:`trainer.rhythms.KINDS`.
         copy: number of the made-up record.
         seed: of it, together with the record's name, kind and number.
     """
@@ -94,7 +94,7 @@ class MadeUp:
         """
         record, reference = read_record(path, [0, 1]), read_annotations(path)
         rng = np.random.default_rng((self.seed, self.copy, zlib.crc32(f"{record.name} {self.kind}".encode())))
-        made = ectopy.make(record, reference, rng, ectopy.KINDS[self.kind])
+        made = ectopy.make(record, reference, rng, rhythms.KINDS[self.kind])
         if made is None:
             return None
         whole, reference = made
@@ -161,8 +161,8 @@ def labelled_beats(
 ) -> Labelled:
     """The labelled beats of one record, as the monitor finds them on some of its leads.
 
-    A detection that no annotation confirms is Q: what cannot be named, as noise cannot. Those within ventricular flutter
-    are left out.
+    A detection that no annotation confirms is Q: what cannot be named, as noise cannot. Those within ventricular
+    flutter are left out.
 
     Args:
         path: of the record.

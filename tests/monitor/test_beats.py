@@ -5,6 +5,7 @@ from __future__ import annotations
 import naive
 import numpy as np
 import pytest
+import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import cut, of, steady
@@ -178,7 +179,13 @@ def test_timing_is_that_of_the_obvious_way(intervals):
     r_peaks = [event.sample for event in seen.found]
     for n in range(len(seen.beats)):
         expected = naive.rr_context(r_peaks, n)
-        assert set(FEATURES[: timing.CONTEXT]) - set(expected) == {"rr_to_normal", "early_run"}
+        assert set(FEATURES[: timing.CONTEXT]) - set(expected) == {
+            "rr_to_normal",
+            "early_run",
+            "certainty",
+            "calm",
+            "calm_enough",
+        }
         for name, value in expected.items():
             assert seen.feature(name)[n] == pytest.approx(value, abs=1e-5), name
 
@@ -291,7 +298,8 @@ def test_each_lead_of_two_sees_what_it_would_see_alone():
     signal = drawn(rhythm).signal[:, :1]
     alone, both = Seen(signal), Seen(np.hstack([signal, signal]))
     n, channels = len(beats.features_of(1)), len(CHANNELS)
-    assert np.array_equal(both.features[:, :n], alone.features[:, :n])
+    shared = [i for i in range(n) if FEATURES[i] != "certainty"]  # two leads make the judge surer
+    assert np.array_equal(both.features[:, shared], alone.features[:, shared])
     assert np.array_equal(both.windows[:, :channels], alone.windows[:, :channels])
     assert not alone.features[:, n:].any()
     assert not alone.windows[:, channels:].any()
@@ -311,6 +319,28 @@ def test_a_lead_that_was_lost_is_back_with_what_it_had_learnt():
     assert not np.any(alone[(times < 19.0) | (times > 42.0)])
     assert seen.feature("likeness")[(times > 5.0) & ((times < 39.5) | (times > 42.0))].min() > 0.9
     assert set(seen.rules[4:]) == {"N"}
+
+
+# -- noise
+
+
+def test_noise_shows_and_is_hardly_learnt_from():
+    """Twenty seconds of jolts among sixty of sinus rhythm: the normal beat is afterwards what it was before."""
+    signal = drawn(steady(75, 0.5, 60.0)).signal[:, :1].copy()
+    rng = np.random.default_rng(0)
+    noisy = slice(20 * int(FS), 40 * int(FS))
+    jolts = rng.normal(size=20 * int(FS)) * (rng.random(20 * int(FS)) < 0.03)
+    signal[noisy, 0] += 2.5 * scipy.signal.lfilter([1.0], [1.0, -0.97], jolts).astype(np.float32)
+    seen = Seen(signal)
+    times = np.array([beat.sample for beat in seen.beats]) / FS
+    during, before, after = (times > 22) & (times < 39), (times > 10) & (times < 19), (times > 41) & (times < 46)
+    assert seen.feature("calm")[before].min() == 1.0
+    assert np.median(seen.feature("calm")[during]) < 0.2
+    assert np.median(seen.feature("certainty")[during]) < np.median(seen.feature("certainty")[before])
+    for name in ("rough", "drift"):
+        assert np.median(seen.feature(name)[during]) > np.median(seen.feature(name)[before]) + 0.2, name
+    assert seen.feature("likeness")[after].min() > 0.97
+    assert seen.feature("rough")[after].max() < np.median(seen.feature("rough")[during])
 
 
 # -- arithmetic

@@ -49,9 +49,9 @@ def detect(band, display, usable=None, sizes=(1_000_000,)):
         n = block.shape[2]
         out = np.empty(2 * (n // qrs.REFRACTORY) + 80, qrs.DETECTION)
         count = qrs.step(state[0], block[0], block[1], block[2].astype(np.int64), leads, n, out)
-        found += [
-            (("trigger", "beat")[kind], peak, emitted, bool(back)) for kind, peak, emitted, back in out[:count].tolist()
-        ]
+        told = out[["kind", "peak", "emitted", "search_back"]][:count].tolist()
+        told = out[["kind", "peak", "emitted", "search_back"]][:count].tolist()
+        found += [(("trigger", "beat")[kind], peak, emitted, bool(back)) for kind, peak, emitted, back in told]
         at, turn = at + n, turn + 1
     return found
 

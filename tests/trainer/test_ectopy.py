@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
 from monitor.records import Annotations, Record
 from simulators.morphology import Heart
 from simulators.synthetic import render
-from trainer import ectopy
+from trainer import ectopy, rhythms
 
 FS = 360
+EVERY = rhythms.ATRIAL_RHYTHMS + rhythms.VENTRICULAR_RHYTHMS
 
 
 def patient(beats: int = 90, leads: int = 2, **heart: float) -> tuple[Record, Annotations]:
@@ -40,27 +39,11 @@ def test_beats_beside_ectopic_ones_are_not_lent() -> None:
     assert len(units) < 0.3 * len(reference.symbols)
 
 
-@pytest.mark.parametrize("pattern", dict.fromkeys(ectopy.ATRIAL_RHYTHMS), ids=lambda pattern: pattern.__name__.strip("_"))
-def test_patterns(pattern: ectopy.Pattern) -> None:
-    """Ectopic beats are early, except where the pause before the others is the rule."""
-    rng = np.random.default_rng(0)
-    parts = [pattern(ectopy.Pace(rng, 0.8, 1.0)) for _ in range(300)]
-    beats = list(itertools.chain(*parts))
-    kinds = {kind for _, kind in beats}
-    ectopic = np.array([interval for interval, kind in beats if kind == ectopy.ECTOPIC])
-    others = np.array([interval for interval, kind in beats if kind != ectopy.ECTOPIC])
-    if pattern in (ectopy.fibrillation, ectopy.changing_rate):
-        assert ectopy.ECTOPIC not in kinds
-    else:
-        assert len(ectopic) > 20
-        assert np.median(ectopic) < 0.9 * np.median(others)
-
-
 def test_what_is_annotated_is_there() -> None:
-    """Whatever the rhythm: each annotated R is a large deflection at its place, and there is no other."""
+    """Whatever the atrial rhythm: each annotated R is a large deflection at its place, and there is no other."""
     record, reference = patient()
     for seed in range(12):
-        made = ectopy.make(record, reference, np.random.default_rng(seed), 60.0)
+        made = ectopy.make(record, reference, np.random.default_rng(seed), rhythms.ATRIAL_RHYTHMS, 60.0)
         assert made is not None
         signal, samples = made[0].signal[:, 0], made[1].samples
         assert np.all(np.diff(samples) > 0.29 * FS)
@@ -77,7 +60,7 @@ def test_ectopic_p_waves_differ_and_fibrillation_has_none() -> None:
     record, reference = patient(p_mv=0.25)
     shapes: dict[str, list[float]] = {"N": [], "A": []}
     for seed in range(30):
-        made = ectopy.make(record, reference, np.random.default_rng(seed), 60.0)
+        made = ectopy.make(record, reference, np.random.default_rng(seed), rhythms.ATRIAL_RHYTHMS, 60.0)
         assert made is not None
         signal, notes = made[0].signal[:, 0], made[1]
         for symbol in shapes:
@@ -90,7 +73,7 @@ def test_ectopic_p_waves_differ_and_fibrillation_has_none() -> None:
 
 def test_the_same_draws_give_the_same_record() -> None:
     record, reference = patient()
-    one, two, other = (ectopy.make(record, reference, np.random.default_rng(seed), 30.0) for seed in (1, 1, 2))
+    one, two, other = (ectopy.make(record, reference, np.random.default_rng(seed), EVERY, 30.0) for seed in (1, 1, 2))
     assert one is not None
     assert two is not None
     assert other is not None
@@ -99,10 +82,61 @@ def test_the_same_draws_give_the_same_record() -> None:
 
 
 def test_too_few_beats_to_lend() -> None:
-    assert ectopy.make(*patient(40), np.random.default_rng(0)) is None
+    assert ectopy.make(*patient(40), np.random.default_rng(0), EVERY) is None
 
 
 def test_one_lead_will_do() -> None:
-    made = ectopy.make(*patient(leads=1), np.random.default_rng(0), 30.0)
+    made = ectopy.make(*patient(leads=1), np.random.default_rng(0), EVERY, 30.0)
     assert made is not None
     assert made[0].signal.shape[1] == 1
+
+
+def beats_like(symbols: str, pattern: rhythms.Pattern, seeds: int = 8) -> list[tuple[str, np.ndarray]]:
+    """Symbols and the first lead from 300 ms before R to 400 ms after, of beats that have so much room."""
+    record, reference = patient(p_mv=0.25)
+    found = []
+    for seed in range(seeds):
+        made = ectopy.make(record, reference, np.random.default_rng(seed), (pattern,), 60.0)
+        assert made is not None
+        signal, notes = made[0].signal[:, 0], made[1]
+        for r, symbol in zip(notes.samples.tolist(), notes.symbols, strict=True):
+            if symbol in symbols and FS < r < len(signal) - FS:
+                found.append((symbol, signal[r - 108 : r + 144]))
+    return found
+
+
+def width_of(beat: np.ndarray) -> float:
+    """Spread of the squared slope about its centre from 110 ms before R to 150 ms after, s."""
+    slope = np.diff(beat[68:162]) ** 2
+    at = np.arange(len(slope)) / FS
+    centre = (slope * at).sum() / slope.sum()
+    return float(np.sqrt((slope * (at - centre) ** 2).sum() / slope.sum()))
+
+
+def test_ventricular_beats_are_wide_and_normal_ones_beside_them_are_not() -> None:
+    beats = beats_like("NV", rhythms.VENTRICULAR_RHYTHMS[0])
+    wide, narrow = ([width_of(beat) for symbol, beat in beats if symbol == kind] for kind in "VN")
+    assert len(wide) > 10
+    assert np.median(wide) > 1.3 * np.median(narrow)
+
+
+def test_fusion_beats_keep_their_p_wave_and_lie_between() -> None:
+    beats = beats_like("NVF", rhythms.VENTRICULAR_RHYTHMS[4], 30)
+    normal = np.median([beat for symbol, beat in beats if symbol == "N"], axis=0)
+    fused = [beat for symbol, beat in beats if symbol == "F"]
+    assert len(fused) > 20
+
+    def likeness(beat: np.ndarray) -> float:
+        return float(np.corrcoef(beat, normal)[0, 1])
+
+    ventricular = [likeness(beat) for symbol, beat in beats if symbol == "V"]
+    assert np.median(ventricular) < np.median([likeness(beat) for beat in fused]) < 0.98
+    p_wave = [np.ptp(beat[30:80]) for beat in fused]
+    assert np.median(p_wave) > 0.6 * np.ptp(normal[30:80])
+
+
+def test_a_block_changes_the_shape_and_leaves_the_name() -> None:
+    beats = beats_like("NAVF", rhythms.VENTRICULAR_RHYTHMS[-1])
+    assert {symbol for symbol, _ in beats} == {"N"}
+    widths = np.array([width_of(beat) for _, beat in beats])
+    assert np.quantile(widths, 0.9) > 1.5 * np.quantile(widths, 0.1)
