@@ -340,6 +340,7 @@ def test_noise_shows_and_is_hardly_learnt_from():
     for name in ("rough", "drift"):
         assert np.median(seen.feature(name)[during]) > np.median(seen.feature(name)[before]) + 0.2, name
     assert seen.feature("likeness")[after].min() > 0.97
+    assert np.median(seen.feature("normal_share")[after]) > 0.8, "what noise made of beats weighs little"
     assert seen.feature("rough")[after].max() < np.median(seen.feature("rough")[during])
 
 
