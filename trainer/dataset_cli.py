@@ -49,7 +49,7 @@ def build(
 
     Each record is analysed on each choice of its leads, as recorded and, if asked for, with noise added (minutes 0-15
     of the noise records; 118 and 119 stay without). Made-up records tell a patient's own beats in another order, with
-    atrial premature beats. The folder is written whole or not at all.
+    atrial premature beats or with those of a made-up ventricular focus. The folder is written whole or not at all.
     """
     from trainer import dataset
     from trainer.progress import progress
