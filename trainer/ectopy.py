@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from monitor.ecg import AAMI_OF_SYMBOL
 from monitor.records import Annotations, Record
 from trainer import focus
-from trainer.rhythms import ABERRANT, BLOCKED, ECTOPIC, FIBRILLATING, FUSED, OTHER, VENTRICULAR, Pattern, rhythm
+from trainer.rhythms import BLOCKED, ECTOPIC, FIBRILLATING, FUSED, OTHER, VENTRICULAR, Pattern, rhythm
 
 SECONDS: Final = 480.0
 """Length of a made-up record."""
@@ -35,7 +35,7 @@ P_WAVE: Final = 0.22
 
 _RAMP: Final = 0.03
 _LONGEST_T: Final = 0.45  # of the square root of the interval, s from R
-_SYMBOLS: Final = {ECTOPIC: "A", ABERRANT: "a", VENTRICULAR: "V", OTHER: "V", FUSED: "F"}
+_SYMBOLS: Final = {ECTOPIC: "A", VENTRICULAR: "V", OTHER: "V", FUSED: "F"}
 
 
 def units(record: Record, reference: Annotations) -> tuple[list[NDArray[np.float64]], float]:
@@ -109,7 +109,7 @@ def make(
     turn = int(rng.integers(len(lent)))
     fibrillating = np.zeros(count)
     size = np.median([np.ptp(unit, axis=0) for unit in lent[:60]], axis=0)
-    foci = {kind: focus.Focus(rng, size, fs) for kind in (VENTRICULAR, OTHER, BLOCKED, ABERRANT)}
+    foci = {kind: focus.Focus(rng, size, fs) for kind in (VENTRICULAR, OTHER, BLOCKED)}
     samples, symbols = [], []
     for number, (time, (_, kind)) in enumerate(zip(times.tolist(), script, strict=True)):
         unit = lent[(turn + number) % len(lent)].copy()
@@ -117,15 +117,13 @@ def make(
         p -= p[0] + (p[-1] - p[0]) * np.linspace(0.0, 1.0, p_wave)[:, np.newaxis]
         if kind == FIBRILLATING:
             unit[:p_wave] -= p
-        elif kind in (ECTOPIC, ABERRANT):
+        elif kind == ECTOPIC:
             own = np.clip(scale + 0.1 * rng.normal(), -1.5, 2.0)
             unit[:p_wave] += np.roll(p, shift, 0) * own * by_lead - p
         r = round(time * fs)
         first = r - before
         if kind in (VENTRICULAR, OTHER):
             unit, first = foci[kind].beat(), r - round(focus.BEFORE * fs)
-        elif kind == ABERRANT:
-            unit = _aberrant(unit, foci[ABERRANT].beat(), fs)
         elif kind in (FUSED, BLOCKED):
             share = rng.uniform(0.25, 0.75) if kind == FUSED else 1.0
             unit = _fused(unit, p, foci[VENTRICULAR if kind == FUSED else BLOCKED].beat(), share, fs, rng)
@@ -143,15 +141,6 @@ def make(
         signal += waves[:, np.newaxis] * np.array([1.0, 0.8])[:leads]
     made = Record(record.name, fs, record.leads, signal.astype(np.float32))
     return made, Annotations(np.array(samples, np.int64), symbols, [""] * len(symbols))
-
-
-def _aberrant(unit: NDArray[np.float64], other: NDArray[np.float64], fs: float) -> NDArray[np.float64]:
-    """A normal beat whose QRS begins as always and ends late and wide."""
-    at = round((BEFORE - focus.BEFORE + 0.06) * fs)
-    longer = max(at + len(other) - len(unit), 0)
-    found = np.concatenate([unit, np.zeros((longer, unit.shape[1]))])
-    found[at : at + len(other)] += 0.5 * other
-    return found
 
 
 def _fused(

@@ -4,8 +4,7 @@
   so that irregularity alone is no ectopy: atrial fibrillation, sinus arrhythmia, a rate that drifts.
 - Ventricular: premature beats of one focus, now and then of another, with pauses that compensate or do not; bigeminy,
   couplets, tachycardia; a focus at its own slow pace, with fusion where it meets the sinus node's; ectopy in atrial
-  fibrillation. And bundle branch block that comes and goes, and premature atrial beats conducted aberrantly, so that a
-  strange shape alone is no ventricular beat.
+  fibrillation. And bundle branch block that comes and goes, so that a strange shape alone is no ventricular beat.
 """
 
 from __future__ import annotations
@@ -16,10 +15,9 @@ from typing import Final
 import numpy as np
 
 NORMAL, ECTOPIC, FIBRILLATING = "N", "S", "A"
-VENTRICULAR, OTHER, FUSED, BLOCKED, ABERRANT = "V", "U", "F", "B", "R"
+VENTRICULAR, OTHER, FUSED, BLOCKED = "V", "U", "F", "B"
 """What beats are: of the sinus node; atrial and premature; of fibrillating atria; of a ventricular focus and of another
-one; of that focus and the sinus node together; of the sinus node behind bundle branch block; atrial, premature and
-conducted aberrantly."""
+one; of that focus and the sinus node together; of the sinus node behind bundle branch block."""
 
 Rhythm = list[tuple[float, str]]
 """Intervals before the beats, s, and what they are."""
@@ -186,16 +184,6 @@ def _block(pace: Pace) -> Rhythm:
     return found + [(pace.sinus() * quicker, BLOCKED) for _ in range(int(rng.choice([1, 3, 10, 40])))]
 
 
-def _aberrant(pace: Pace) -> Rhythm:
-    """Premature atrial beats so early that a bundle branch still rests: strange in shape, too."""
-    if pace.rng.random() > 2.0 * pace.often:
-        return [(pace.sinus(), NORMAL)]
-    early = pace.base * float(pace.rng.uniform(pace.early[0], 0.75))
-    kind = ABERRANT if pace.rng.random() < 0.75 else ECTOPIC
-    more = [(early * float(pace.rng.uniform(0.9, 1.2)), ECTOPIC)] if pace.rng.random() < 0.15 else []
-    return [(early, kind), *more, (pace.after(), NORMAL)]
-
-
 Pattern = Callable[[Pace], Rhythm]
 VENTRICULAR_RHYTHMS: Final[tuple[Pattern, ...]] = (
     _premature_ventricular,
@@ -206,8 +194,6 @@ VENTRICULAR_RHYTHMS: Final[tuple[Pattern, ...]] = (
     _own_pace,
     _fibrillation_with_ventricular,
     _block,
-    _aberrant,
-    _aberrant,
 )
 ATRIAL_RHYTHMS: Final[tuple[Pattern, ...]] = (
     _lone,

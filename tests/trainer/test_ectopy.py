@@ -136,18 +136,7 @@ def test_fusion_beats_keep_their_p_wave_and_lie_between() -> None:
 
 
 def test_a_block_changes_the_shape_and_leaves_the_name() -> None:
-    beats = beats_like("NAaVF", rhythms.VENTRICULAR_RHYTHMS[-3])
+    beats = beats_like("NAVF", rhythms.VENTRICULAR_RHYTHMS[-1])
     assert {symbol for symbol, _ in beats} == {"N"}
     widths = np.array([width_of(beat) for _, beat in beats])
     assert np.quantile(widths, 0.9) > 1.5 * np.quantile(widths, 0.1)
-
-
-def test_an_aberrant_beat_begins_as_the_normal_one_and_ends_otherwise() -> None:
-    beats = beats_like("Na", rhythms.VENTRICULAR_RHYTHMS[-1], 20)
-    normal = np.median([beat for symbol, beat in beats if symbol == "N"], axis=0)
-    aberrant = [beat for symbol, beat in beats if symbol == "a"]
-    assert len(aberrant) > 20
-    for low, high, alike in ((98, 112, True), (125, 200, False)):
-        size = float(np.ptp(normal))
-        away = np.median([np.abs(beat - normal - np.mean(beat - normal))[low:high].max() / size for beat in aberrant])
-        assert (away < 0.35) if alike else (away > 0.35), (low, away)
