@@ -158,7 +158,7 @@ def test_no_interval_begins_with_a_beat_that_is_told_within_a_loss():
     changes = np.zeros(1, quality.CHANGE)
     marks, *named, _ = frontend.room(1, 1)
     detections = np.zeros(1, qrs.DETECTION)
-    detections[0] = (qrs.BEAT, 900, 1000, 1)
+    detections[0] = (qrs.BEAT, 900, 1000, 1, 5.0, 1.0, 1.0)
     state["beats"]["written"] = 1001
     state["beats"]["last_r"] = 500
     for lead in range(MAX_LEADS):
