@@ -201,27 +201,51 @@ def check_weights() -> None:
 
 
 @kernel
-def typical_interval(rhythm, most):  # type: ignore[no-untyped-def]
-    """Median of the last intervals, `most` of them at most, samples."""
+def keep_interval(rhythm, interval):  # type: ignore[no-untyped-def]
+    """Remember an interval, samples, in a record of :data:`monitor.qrs.RHYTHM`, and the median of all remembered."""
+    ordered, count = rhythm["ordered"], rhythm["count"]
+    place = count % INTERVALS
+    known = min(count, INTERVALS)
+    if count >= INTERVALS:
+        oldest = rhythm["intervals"][place]
+        known -= 1
+        at = 0
+        while ordered[at] < oldest:
+            at += 1
+        for i in range(at, known):
+            ordered[i] = ordered[i + 1]
+    at = known
+    while at > 0 and ordered[at - 1] > interval:
+        ordered[at] = ordered[at - 1]
+        at -= 1
+    ordered[at] = interval
+    rhythm["intervals"][place] = interval
+    rhythm["count"] = count + 1
+    rhythm["typical"] = 0.5 * (ordered[known // 2] + ordered[(known + 1) // 2])
+
+
+@kernel
+def recent_interval(rhythm):  # type: ignore[no-untyped-def]
+    """Median of the last RECENT intervals, samples; 300 where there is none."""
     total = rhythm["count"]
-    count = min(total, most)
+    count = min(total, RECENT)
     if count == 0:
         return 300.0
-    ordered = np.empty(count)
-    for i in range(count):
-        ordered[i] = rhythm["intervals"][(total - 1 - i) % INTERVALS]
-    ordered.sort()
+    ordered = np.empty(RECENT)
+    for k in range(count):
+        interval = rhythm["intervals"][(total - 1 - k) % INTERVALS]
+        at = k
+        while at > 0 and ordered[at - 1] > interval:
+            ordered[at] = ordered[at - 1]
+            at -= 1
+        ordered[at] = interval
     return 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
 
 
 @kernel
-def regularity(rhythm, typical):  # type: ignore[no-untyped-def]
-    """1 in a regular rhythm, 0 in an irregular one or while too little is known of it.
-
-    Args:
-        rhythm: a record of :data:`monitor.qrs.RHYTHM`.
-        typical: the median of its intervals, samples.
-    """
+def regularity(rhythm):  # type: ignore[no-untyped-def]
+    """1 in a regular rhythm, 0 in an irregular one or while too little is known of it, from a RHYTHM record."""
+    typical = rhythm["typical"]
     count = min(rhythm["count"], INTERVALS)
     if count < REGULAR_KNOWN:
         return 0.0
@@ -382,7 +406,7 @@ def _describe(state, candidate, threshold, is_t_wave, refractory, by_rule):  # t
             f[12 + i] = min(sqrt(max(energy, 0.0) / INTEGRATION) / level, 4.0)
     f = features[leads * _LEAD : leads * _LEAD + len(CONTEXT_FEATURES)]
     rule = state["rule"]
-    typical = typical_interval(rule, RECENT)
+    typical = rule["recent"]
     distance = at - rule["last"]
     f[0] = min(distance / typical, 4.0)
     f[1] = min(distance / FS, 3.0)

@@ -175,9 +175,11 @@ RHYTHM: Final = np.dtype(
     [
         ("last", np.int64),  # energy peak of the last beat
         ("intervals", np.float64, (INTERVALS,)),
+        ("ordered", np.float64, (INTERVALS,)),  # the same, in order
         ("count", np.int64),
-        ("typical", np.float64),  # median of all intervals remembered; this and the next for beats told alone
-        ("regular", np.float64),  # 1 in a regular rhythm, 0 in an irregular one
+        ("recent", np.float64),  # median of the last RECENT
+        ("typical", np.float64),  # median of all intervals remembered
+        ("regular", np.float64),  # 1 in a regular rhythm, 0 in an irregular one; for beats told alone
         ("overdue", np.float64),  # samples without a beat after which one is searched for
     ],
     align=True,
@@ -218,8 +220,9 @@ def start(state):  # type: ignore[no-untyped-def]
     """Make a zeroed STATE record ready for its first sample."""
     state["rule"]["last"] = _NEVER
     state["told"]["last"] = _NEVER
-    state["rule"]["overdue"] = SEARCH_BACK * judge.typical_interval(state["rule"], judge.RECENT)
-    state["told"]["overdue"] = state["rule"]["overdue"]
+    for rhythm in (state["rule"], state["told"]):
+        rhythm["recent"] = judge.recent_interval(rhythm)
+        rhythm["overdue"] = SEARCH_BACK * rhythm["recent"]
     state["trigger_at"] = _NEVER
     state["learn_at"] = LEARNING
     for i in range(judge.PASTS):
@@ -316,9 +319,9 @@ def _steepest(state, n, at):  # type: ignore[no-untyped-def]
 @kernel
 def _note_beat(rhythm, at):  # type: ignore[no-untyped-def]
     if rhythm["last"] != _NEVER:
-        rhythm["intervals"][rhythm["count"] % INTERVALS] = at - rhythm["last"]
-        rhythm["count"] += 1
-        rhythm["overdue"] = SEARCH_BACK * judge.typical_interval(rhythm, judge.RECENT)
+        judge.keep_interval(rhythm, np.float64(at - rhythm["last"]))
+        rhythm["recent"] = judge.recent_interval(rhythm)
+        rhythm["overdue"] = SEARCH_BACK * rhythm["recent"]
     rhythm["last"] = at
 
 
@@ -399,10 +402,8 @@ def _tell(state, kind, at, search_back, out, found):  # type: ignore[no-untyped-
     detection["search_back"] = search_back
     detection["logit"], detection["trust"], detection["worth"] = 0.0, 0.0, 0.0
     if kind == BEAT:
-        told = state["told"]
-        _note_beat(told, at)
-        told["typical"] = judge.typical_interval(told, judge.INTERVALS)
-        told["regular"] = judge.regularity(told, told["typical"])
+        _note_beat(state["told"], at)
+        state["told"]["regular"] = judge.regularity(state["told"])
     return found + 1
 
 

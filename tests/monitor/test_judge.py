@@ -158,7 +158,19 @@ def test_layers_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch, nam
 def test_how_regular_a_rhythm_is(intervals: list[int], expected: float) -> None:
     """By the last intervals alone, however many came before."""
     rhythm = np.zeros(1, qrs.RHYTHM)[0]
-    for i, interval in enumerate(intervals):
-        rhythm["intervals"][i % judge.INTERVALS] = interval
-    rhythm["count"] = len(intervals)
-    assert judge.regularity(rhythm, judge.typical_interval(rhythm, judge.INTERVALS)) == pytest.approx(expected)
+    for interval in intervals:
+        judge.keep_interval(rhythm, float(interval))
+    assert judge.regularity(rhythm) == pytest.approx(expected)
+
+
+def test_medians_of_intervals_are_those_of_the_obvious_way() -> None:
+    """Of the last few and of all remembered, with ties, from the first interval to long after the ring is full."""
+    rng = np.random.default_rng(0)
+    rhythm = np.zeros(1, qrs.RHYTHM)[0]
+    assert judge.recent_interval(rhythm) == 300.0
+    intervals: list[float] = []
+    for _ in range(200):
+        intervals.append(float(rng.integers(100, 130)))
+        judge.keep_interval(rhythm, intervals[-1])
+        assert rhythm["typical"] == np.median(intervals[-judge.INTERVALS :])
+        assert judge.recent_interval(rhythm) == np.median(intervals[-judge.RECENT :])
