@@ -42,6 +42,7 @@ FEATURES: Final = features_of(MAX_LEADS)
 
 _CERTAINTY: Final = CONTEXT_FEATURES.index("certainty")
 _CALM: Final = CONTEXT_FEATURES.index("calm")
+_CALM_ENOUGH: Final = CONTEXT_FEATURES.index("calm_enough")
 _MOST_CERTAIN: Final = 12.0
 _PENDING: Final = 48
 _SEARCH: Final = round(0.150 * FS)
@@ -64,6 +65,19 @@ BEAT: Final = np.dtype(
     align=True,
 )
 
+PENDING: Final = np.dtype(
+    [
+        ("r", np.int64),
+        ("known", np.int64),  # the sample that found it
+        ("search_back", np.int64),
+        ("interval", np.float64),  # s; 0 where unknown
+        ("logit", np.float64),  # the judge's
+        ("trust", np.float64),  # how calm the signal was, two ways
+        ("worth", np.float64),
+    ],
+    align=True,
+)
+
 STATE: Final = np.dtype(
     [
         ("ring", np.float32, (MAX_LEADS, RING)),  # display signal, mV
@@ -72,14 +86,8 @@ STATE: Final = np.dtype(
         ("written", np.int64),  # display samples so far
         ("last_r", np.int64),
         ("polarity", np.float64),  # running mean of the sign of R
-        ("pending", np.int64),  # beats whose window is not complete, oldest first
-        ("pending_r", np.int64, (_PENDING,)),
-        ("pending_known", np.int64, (_PENDING,)),  # the sample that found it
-        ("pending_search_back", np.int64, (_PENDING,)),
-        ("pending_interval", np.float64, (_PENDING,)),  # s; 0 where unknown
-        ("pending_logit", np.float64, (_PENDING,)),  # the judge's
-        ("pending_trust", np.float64, (_PENDING,)),  # how calm the signal was, two ways
-        ("pending_worth", np.float64, (_PENDING,)),
+        ("pending_count", np.int64),
+        ("pending", PENDING, (_PENDING + 1,)),  # beats whose window is not complete, oldest first; the last stays empty
         ("intervals", np.float64, (timing.MOST,)),  # s, a ring
         ("interval_count", np.int64),
         ("sorted", np.float64, (3, timing.MOST)),  # the last 8, 40 and 120, each in order
@@ -201,19 +209,16 @@ def push(state, detection):  # type: ignore[no-untyped-def]
         The sample of the R peak.
     """
     r = place(state, detection["peak"])
-    slot = state["pending"]
-    interval = 0.0
+    beat = state["pending"][state["pending_count"]]
+    beat["r"] = r
+    beat["known"] = detection["emitted"]
+    beat["search_back"] = detection["search_back"]
+    beat["interval"] = 0.0
     if state["last_r"] != NEVER:
-        interval = max(min((r - state["last_r"]) / FS, 10.0), 0.0)
+        beat["interval"] = max(min((r - state["last_r"]) / FS, 10.0), 0.0)
+    beat["logit"], beat["trust"], beat["worth"] = detection["logit"], detection["trust"], detection["worth"]
     state["last_r"] = r
-    state["pending_r"][slot] = r
-    state["pending_known"][slot] = detection["emitted"]
-    state["pending_search_back"][slot] = detection["search_back"]
-    state["pending_interval"][slot] = interval
-    state["pending_logit"][slot] = detection["logit"]
-    state["pending_trust"][slot] = detection["trust"]
-    state["pending_worth"][slot] = detection["worth"]
-    state["pending"] = slot + 1
+    state["pending_count"] += 1
     return r
 
 
@@ -230,11 +235,11 @@ def _usable(state, lead, r):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _describe(state, lead, r, interval, to_mean, learn, window, f):  # type: ignore[no-untyped-def]
+def _describe(state, lead, to_mean, learn, window, f):  # type: ignore[no-untyped-def]
     """What one lead shows of the oldest pending beat; see :func:`monitor.shapes.describe`."""
-    one, ring, known = state["of_lead"][lead], state["ring"][lead], state["pending_known"][0]
-    worth = state["pending_worth"][0]
-    return shapes.describe(one, ring, r, known, interval > 0.0, to_mean, learn, worth, window, f)
+    one, ring, beat = state["of_lead"][lead], state["ring"][lead], state["pending"][0]
+    timed = beat["interval"] > 0.0
+    return shapes.describe(one, ring, beat["r"], beat["known"], timed, to_mean, learn, beat["worth"], window, f)
 
 
 @kernel
@@ -252,17 +257,18 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     Returns:
         Whether there was one.
     """
-    if state["pending"] == 0:
+    if state["pending_count"] == 0:
         return False
-    r = state["pending_r"][0]
+    beat = state["pending"][0]
+    r = beat["r"]
     last = r + DISPLAY_DELAY + AFTER - 1
     if last >= until:
         return False
-    interval = state["pending_interval"][0]
+    interval = beat["interval"]
     timing.fill(state, interval, features)
-    features[_CERTAINTY] = min(max(state["pending_logit"][0], -_MOST_CERTAIN), _MOST_CERTAIN)
-    features[_CALM] = state["pending_trust"][0]
-    features[_CALM + 1] = state["pending_worth"][0]
+    features[_CERTAINTY] = min(max(beat["logit"], -_MOST_CERTAIN), _MOST_CERTAIN)
+    features[_CALM] = beat["trust"]
+    features[_CALM_ENOUGH] = beat["worth"]
     to_mean = np.float64(features[0])
     leads = 0
     rule = RULE_N
@@ -271,20 +277,20 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
         if _usable(state, lead, r):
             w = window[leads * channels : (leads + 1) * channels]
             f = features[CONTEXT + leads * LEAD : CONTEXT + (leads + 1) * LEAD]
-            here = _describe(state, lead, r, interval, to_mean, True, w, f)
+            here = _describe(state, lead, to_mean, True, w, f)
             if leads == 0:
                 rule = here
             leads += 1
     if leads == 0:  # announced while all are lost, or just after: the lead R was placed on has to do
         w, f = window[:channels], features[CONTEXT : CONTEXT + LEAD]
-        rule = _describe(state, state["lead"], r, interval, to_mean, False, w, f)
+        rule = _describe(state, state["lead"], to_mean, False, w, f)
         leads = 1
     for i in range(leads * channels, MAX_LEADS * channels):
         window[i] = 0.0
     features[CONTEXT + leads * LEAD :] = 0.0
     out["sample"] = r
-    out["emitted"] = max(last, state["pending_known"][0])
-    out["search_back"] = state["pending_search_back"][0]
+    out["emitted"] = max(last, beat["known"])
+    out["search_back"] = beat["search_back"]
     out["rule"] = rule
     out["leads"] = leads
     early = to_mean < EARLY
@@ -299,22 +305,7 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     state["beat_count"] += 1
     if interval > 0.0:
         timing.keep(state, interval)
-    pending = state["pending"] - 1
-    state["pending"] = pending
-    for i in range(pending):
-        state["pending_r"][i] = state["pending_r"][i + 1]
-        state["pending_known"][i] = state["pending_known"][i + 1]
-        state["pending_search_back"][i] = state["pending_search_back"][i + 1]
-        state["pending_interval"][i] = state["pending_interval"][i + 1]
-        state["pending_logit"][i] = state["pending_logit"][i + 1]
-        state["pending_trust"][i] = state["pending_trust"][i + 1]
-        state["pending_worth"][i] = state["pending_worth"][i + 1]
-    # An empty place holds zeros, so that equal states are equal bytes.
-    state["pending_r"][pending] = 0
-    state["pending_known"][pending] = 0
-    state["pending_search_back"][pending] = 0
-    state["pending_interval"][pending] = 0.0
-    state["pending_logit"][pending] = 0.0
-    state["pending_trust"][pending] = 0.0
-    state["pending_worth"][pending] = 0.0
+    for i in range(state["pending_count"]):
+        state["pending"][i] = state["pending"][i + 1]
+    state["pending_count"] -= 1
     return True

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from monitor import ordered
 from monitor.ecg import FS, MAX_LEADS
 from monitor.exceptions import ConfigError
 from monitor.kernel import kernel
@@ -203,25 +204,15 @@ def check_weights() -> None:
 @kernel
 def keep_interval(rhythm, interval):  # type: ignore[no-untyped-def]
     """Remember an interval, samples, in a record of :data:`monitor.qrs.RHYTHM`, and the median of all remembered."""
-    ordered, count = rhythm["ordered"], rhythm["count"]
-    place = count % INTERVALS
-    known = min(count, INTERVALS)
+    values, count = rhythm["ordered"], rhythm["count"]
+    place, known = count % INTERVALS, min(count, INTERVALS)
     if count >= INTERVALS:
-        oldest = rhythm["intervals"][place]
+        ordered.remove(values, known, rhythm["intervals"][place])
         known -= 1
-        at = 0
-        while ordered[at] < oldest:
-            at += 1
-        for i in range(at, known):
-            ordered[i] = ordered[i + 1]
-    at = known
-    while at > 0 and ordered[at - 1] > interval:
-        ordered[at] = ordered[at - 1]
-        at -= 1
-    ordered[at] = interval
+    ordered.insert(values, known, interval)
     rhythm["intervals"][place] = interval
     rhythm["count"] = count + 1
-    rhythm["typical"] = 0.5 * (ordered[known // 2] + ordered[(known + 1) // 2])
+    rhythm["typical"] = ordered.median(values, known + 1)
 
 
 @kernel
@@ -231,15 +222,10 @@ def recent_interval(rhythm):  # type: ignore[no-untyped-def]
     count = min(total, RECENT)
     if count == 0:
         return 300.0
-    ordered = np.empty(RECENT)
-    for k in range(count):
-        interval = rhythm["intervals"][(total - 1 - k) % INTERVALS]
-        at = k
-        while at > 0 and ordered[at - 1] > interval:
-            ordered[at] = ordered[at - 1]
-            at -= 1
-        ordered[at] = interval
-    return 0.5 * (ordered[(count - 1) // 2] + ordered[count // 2])
+    values = np.empty(RECENT)
+    for i in range(count):
+        ordered.insert(values, i, rhythm["intervals"][(total - 1 - i) % INTERVALS])
+    return ordered.median(values, count)
 
 
 @kernel

@@ -22,7 +22,19 @@ from numba.core import config
 
 log = logging.getLogger(__name__)
 
-FRONT_END: Final = ("ecg", "align", "filters", "quality", "judge", "qrs", "timing", "shapes", "beats", "frontend")
+FRONT_END: Final = (
+    "ecg",
+    "align",
+    "filters",
+    "quality",
+    "ordered",
+    "judge",
+    "qrs",
+    "timing",
+    "shapes",
+    "beats",
+    "frontend",
+)
 """Modules that a sample passes on its way to a beat's window and features."""
 MODULES: Final = ("kernel", *FRONT_END, "rhythm")
 """All that kernels rest on."""

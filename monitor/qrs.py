@@ -394,42 +394,27 @@ def _own_peak(state, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _tell(state, kind, at, search_back, out, found):  # type: ignore[no-untyped-def]
-    detection = out[found]
-    detection["kind"] = kind
-    detection["peak"] = _own_peak(state, at) if kind == BEAT else at
-    detection["emitted"] = state["time"]
-    detection["search_back"] = search_back
-    detection["logit"], detection["trust"], detection["worth"] = 0.0, 0.0, 0.0
-    if kind == BEAT:
-        _note_beat(state["told"], at)
-        state["told"]["regular"] = judge.regularity(state["told"])
+def _tell_trigger(state, out, found):  # type: ignore[no-untyped-def]
+    told = out[found]
+    told["kind"] = TRIGGER
+    told["peak"] = state["time"]
+    told["emitted"] = state["time"]
+    told["search_back"] = 0
+    told["logit"], told["trust"], told["worth"] = 0.0, 0.0, 0.0
     return found + 1
 
 
 @kernel
 def _tell_beat(state, candidate, search_back, out, found):  # type: ignore[no-untyped-def]
-    detection = out[found]
-    found = _tell(state, BEAT, candidate["at"], search_back, out, found)
-    detection["logit"], detection["trust"], detection["worth"] = (
-        candidate["logit"],
-        candidate["trust"],
-        candidate["worth"],
-    )
-    return found
-
-
-@kernel
-def _copy(source, target):  # type: ignore[no-untyped-def]
-    target["at"] = source["at"]
-    target["size"] = source["size"]
-    target["logit"] = source["logit"]
-    target["trust"] = source["trust"]
-    target["worth"] = source["worth"]
-    target["told"] = source["told"]
-    for n in range(MAX_LEADS):
-        target["value"][n] = source["value"][n]
-        target["slope"][n] = source["slope"][n]
+    told = out[found]
+    told["kind"] = BEAT
+    told["peak"] = _own_peak(state, candidate["at"])
+    told["emitted"] = state["time"]
+    told["search_back"] = search_back
+    told["logit"], told["trust"], told["worth"] = candidate["logit"], candidate["trust"], candidate["worth"]
+    _note_beat(state["told"], candidate["at"])
+    state["told"]["regular"] = judge.regularity(state["told"])
+    return found + 1
 
 
 @kernel
@@ -437,9 +422,9 @@ def _remember(state, candidate):  # type: ignore[no-untyped-def]
     count = state["candidates"]
     if count == _CANDIDATES:
         for i in range(1, count):
-            _copy(state["candidate"][i], state["candidate"][i - 1])
+            state["candidate"][i - 1] = state["candidate"][i]
         count -= 1
-    _copy(candidate, state["candidate"][count])
+    state["candidate"][count] = candidate
     state["candidates"] = count + 1
 
 
@@ -451,7 +436,7 @@ def _forget_old(state):  # type: ignore[no-untyped-def]
     for i in range(state["candidates"]):
         if state["candidate"][i]["at"] > oldest:
             if kept < i:
-                _copy(state["candidate"][i], state["candidate"][kept])
+                state["candidate"][kept] = state["candidate"][i]
             kept += 1
     state["candidates"] = kept
 
@@ -747,7 +732,7 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
         if learned:
             if _triggers(state, fused):
                 state["trigger_at"] = time
-                found = _tell(state, TRIGGER, time, 0, out, found)
+                found = _tell_trigger(state, out, found)
             if state["candidates"] > 0:
                 if time - state["rule"]["last"] > state["rule"]["overdue"]:
                     _search_by_rule(state)

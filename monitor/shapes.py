@@ -287,7 +287,7 @@ def _join(one, window, spread, timing, rule, worth, nearest, likeness, shift):  
     best = nearest
     weight = one["weight"][best] + worth
     one["weight"][best] = weight
-    rate = worth / max(min(weight, 16.0), worth)
+    rate = worth / min(weight, 16.0)
     one["cluster_spread"][best] += rate * (spread - one["cluster_spread"][best])
     one["cluster_timing"][best] += rate * (timing - one["cluster_timing"][best])
     one["cluster_early"][best] += rate * (early - one["cluster_early"][best])
@@ -505,6 +505,10 @@ def describe(one, ring, r, known, timed, timing, learn, worth, window, f):  # ty
     for i in range(2, _R - _QRS):
         d = raw[i] - 0.5 * (raw[i - 2] + raw[i + 2])
         restless += d * d
+    rough = restless
+    for i in range(_R + _QRS + 1, WIDTH - 2):
+        d = raw[i] - 0.5 * (raw[i - 2] + raw[i + 2])
+        rough += d * d
     restless = sqrt(restless / (_R - _QRS))
     p = np.empty(_P)
     emitted = max(r + DISPLAY_DELAY + AFTER - 1, known)
@@ -596,11 +600,6 @@ def describe(one, ring, r, known, timed, timing, learn, worth, window, f):  # ty
         else:
             f[44] = 1.0
         f[46] = log_ratio(restless, one["usual"][12])
-    rough = 1e-3
-    for i in range(2, WIDTH - 2):
-        if i < _R - _QRS or i > _R + _QRS:
-            d = raw[i] - 0.5 * (raw[i - 2] + raw[i + 2])
-            rough += d * d
     f[47] = log_ratio(sqrt(rough / WIDTH), _ROUGH * normal_size)
     first, last = 0.0, 0.0
     for i in range(_ENDS):

@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from monitor import ordered
 from monitor.kernel import kernel
 
 CONTEXT_FEATURES: Final = (
@@ -85,18 +86,9 @@ def keep(state, interval):  # type: ignore[no-untyped-def]
         values = state["sorted"][s]
         count = min(total, most)
         if total >= most:
-            old = state["intervals"][(total - most) % MOST]
-            i = 0
-            while values[i] < old:
-                i += 1
-            for j in range(i, count - 1):
-                values[j] = values[j + 1]
+            ordered.remove(values, count, state["intervals"][(total - most) % MOST])
             count -= 1
-        i = count
-        while i > 0 and values[i - 1] > interval:
-            values[i] = values[i - 1]
-            i -= 1
-        values[i] = interval
+        ordered.insert(values, count, interval)
     if total > 0:
         before = state["intervals"][(total - 1) % MOST]
         state["changes"][state["change_count"] % HISTORY] = abs(log(interval / before))
@@ -148,7 +140,7 @@ def _changes(state, most):  # type: ignore[no-untyped-def]
         if values[i] > 0.1:
             jumps += 1
     values.sort()
-    return 0.5 * (values[(count - 1) // 2] + values[count // 2]), jumps / count
+    return ordered.median(values, count), jumps / count
 
 
 @kernel

@@ -296,7 +296,7 @@ class Ward:
         """Name the beats whose windows will never be complete: Q, unclassifiable."""
         state = self.state[bed.row]["front"]["beats"]
         at = bed.emitted(max(bed.position - 1, 0))
-        waiting = state["pending_r"][: int(state["pending"])].tolist()
+        waiting = state["pending"]["r"][: int(state["pending_count"])].tolist()
         return [Beat(bed.name, bed.device(r), at, "Q", "Q") for r in waiting]
 
     def _table_of(self, fs_mhz: int) -> tuple[int, int]:

@@ -82,7 +82,7 @@ def make(
     patterns: tuple[Pattern, ...],
     seconds: float = SECONDS,
 ) -> tuple[Record, Annotations] | None:
-    """A made-up record of the patient of `record`, and its annotations: N, or A for an atrial premature beat.
+    """A made-up record of the patient of `record`, and its annotations: N, A for an atrial premature beat, V or F.
 
     Args:
         record: real, with its own rate and leads.

@@ -19,12 +19,7 @@ _LARGEST: Final = 0.35  # spread, log, of a focus's size over the patient's
 
 
 class Focus:
-    """Where ventricular beats of one shape come from, give or take.
-
-    Attributes:
-        leads: number of leads.
-        fs: Hz.
-    """
+    """Where ventricular beats of one shape come from, give or take."""
 
     def __init__(self, rng: np.random.Generator, size: NDArray[np.float64], fs: float) -> None:
         """Draw a focus.
@@ -34,26 +29,24 @@ class Focus:
             size: (leads,) mV, peak to peak, of the patient's normal beats.
             fs: Hz.
         """
-        self.rng, self.leads, self.fs = rng, len(size), fs
+        self.rng, leads = rng, len(size)
+        self.time = np.arange(-round(BEFORE * fs), round(_AFTER * fs))[:, np.newaxis] / fs
         width = rng.uniform(0.07, 0.15)
         lobes = int(rng.integers(2, 5))
         self.centres = np.sort(rng.uniform(-0.02, width, lobes))
         self.widths = width * rng.uniform(0.14, 0.32, lobes)
-        self.heights = rng.normal(size=(lobes, self.leads)) + rng.normal(size=(lobes, 1))
+        self.heights = rng.normal(size=(lobes, leads)) + rng.normal(size=(lobes, 1))
         self.t_centre, self.t_width = width + rng.uniform(0.14, 0.24), rng.uniform(0.035, 0.075)
         qrs = self._qrs(self.centres, self.widths, self.heights)
-        self.heights *= size * np.exp(rng.normal(0.25, _LARGEST, self.leads)) / np.ptp(qrs, axis=0)
+        self.heights *= size * np.exp(rng.normal(0.25, _LARGEST, leads)) / np.ptp(qrs, axis=0)
         qrs = self._qrs(self.centres, self.widths, self.heights)
         against = rng.choice([-1.0, 1.0], p=[0.92, 0.08]) * np.sign(qrs.sum(0))
-        self.t_height = against * rng.uniform(0.15, 0.5, self.leads) * np.ptp(qrs, axis=0)
-
-    def _time(self) -> NDArray[np.float64]:
-        return np.arange(-round(BEFORE * self.fs), round(_AFTER * self.fs))[:, np.newaxis] / self.fs
+        self.t_height = against * rng.uniform(0.15, 0.5, leads) * np.ptp(qrs, axis=0)
 
     def _qrs(
         self, centres: NDArray[np.float64], widths: NDArray[np.float64], heights: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        bells = np.exp(-0.5 * ((self._time() - centres) / widths) ** 2)
+        bells = np.exp(-0.5 * ((self.time - centres) / widths) ** 2)
         found: NDArray[np.float64] = bells @ heights
         return found
 
@@ -63,7 +56,7 @@ class Focus:
         heights = self.heights * (1.0 + 0.05 * rng.normal(size=self.heights.shape)) * (1.0 + 0.05 * rng.normal())
         stretch = 1.0 + 0.03 * rng.normal()
         qrs = self._qrs(self.centres * stretch, self.widths * stretch, heights)
-        away = (self._time() - self.t_centre * stretch) / self.t_width
+        away = (self.time - self.t_centre * stretch) / self.t_width
         away = np.where(away < 0.0, 0.75 * away, away)  # rises slower than it falls
         t_wave = np.exp(-0.5 * away**2) * self.t_height * (1.0 + 0.08 * rng.normal())
         found: NDArray[np.float64] = qrs + t_wave
