@@ -12,7 +12,7 @@ PURE = VOCABULARY | {
     f"monitor.{name}"
     for name in (
         *("alarms", "align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
-        *("qrs", "quality", "rhythm", "snapshot", "ward"),
+        *("ordered", "qrs", "quality", "rhythm", "snapshot", "ward"),
     )
 }
 """Values in, values out: no clock, no await, no I/O."""
