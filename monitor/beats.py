@@ -23,8 +23,9 @@ from monitor import shapes, timing
 from monitor.ecg import FS, MAX_LEADS
 from monitor.filters import DISPLAY_DELAY
 from monitor.kernel import kernel
-from monitor.shapes import AFTER, BEFORE, CHANNELS, LEAD, LEAD_FEATURES, LEAD_STATE, NEVER, RING, RULE_N
+from monitor.shapes import CHANNELS, LEAD, LEAD_FEATURES, LEAD_STATE, RULE_N
 from monitor.timing import CONTEXT, CONTEXT_FEATURES, EARLY
+from monitor.window import AFTER, BEFORE, NEVER, RING
 
 
 def features_of(leads: int) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from monitor.beats import channels_of, features_of
 from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
 from monitor.exceptions import ConfigError, ModelError
-from monitor.shapes import AFTER, BEFORE, STRIDE, WIDTH
+from monitor.window import AFTER, BEFORE, STRIDE, WIDTH
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import align, beats, filters, qrs, quality, shapes
+from monitor import align, beats, filters, qrs, quality, window
 from monitor.ecg import FS, FS_MIN, MAX_LEADS
 from monitor.kernel import kernel
 
@@ -94,7 +94,7 @@ def room(samples: int, segments: int) -> Room:
     return Room(
         np.empty(capacity(samples, segments), MARK),
         np.empty(most, beats.BEAT),
-        np.empty((most, len(beats.channels_of(MAX_LEADS)), shapes.WIDTH), np.float32),
+        np.empty((most, len(beats.channels_of(MAX_LEADS)), window.WIDTH), np.float32),
         np.empty((most, len(beats.FEATURES)), np.float32),
         np.empty((samples, MAX_LEADS), np.float32),
     )

@@ -1,12 +1,9 @@
 """What a lead shows of a beat: its window, and the features that compare it with the same patient's beats.
 
-- The window lies around R or, where the running normal beat fits well up to 80 ms earlier, around that place. It
-  takes every second sample (the display signal ends at 40 Hz), scaled by the amplitude of the patient's normal beat,
-  beside the difference to that normal beat.
-- Each lead has its own running normal beat: the heaviest of a few clusters of beats with alike shape; narrow, timely
-  ones are preferred so that a bigeminal rhythm does not make a ventricular beat the patient's normal.
-- The P wave of a beat is what lies before its QRS over the tail - T wave and baseline - of the beat before, which is
-  learnt up to where the next P wave may begin: so an early P wave on a T wave shows.
+- The window (:mod:`monitor.window`) lies around R or, where the running normal beat fits well up to 80 ms earlier,
+  around that place; it is scaled by the amplitude of the patient's normal beat, beside the difference to that beat.
+- Each lead has its own running normal beat: one of a few clusters of beats with alike shape (:mod:`monitor.clusters`).
+- Its P wave is looked for before the QRS (:mod:`monitor.atrial`).
 - Absolute width, size and rate are left out on purpose: on DS1 they made networks learn patients instead of beats.
 
 Source: running normal beat and its difference: as open rule-based classifiers keep them (Hamilton 2002, Open Source
@@ -20,21 +17,38 @@ from typing import Final
 
 import numpy as np
 
+from monitor import atrial, clusters
+from monitor.atrial import P_SHIFT, P
 from monitor.ecg import FS
 from monitor.filters import DISPLAY_DELAY
 from monitor.kernel import kernel
 from monitor.timing import EARLY, log_ratio
-
-BEFORE: Final = round(0.300 * FS)
-AFTER: Final = round(0.400 * FS)
-STRIDE: Final = 2
-WIDTH: Final = (BEFORE + AFTER) // STRIDE
-"""Points in a window, 180 Hz."""
+from monitor.window import (
+    AFTER,
+    BEFORE,
+    BLOCK,
+    EPSILON,
+    FIT_AFTER,
+    FIT_BEFORE,
+    NEVER,
+    QRS,
+    RING,
+    SHIFT,
+    STRIDE,
+    WIDTH,
+    R,
+    cut,
+    fit,
+    projection,
+    rms,
+    size_of,
+    spread_of,
+)
 
 CHANNELS: Final = ("beat", "difference")
 """Channels of a lead's window."""
 
-LEAD_FEATURES: Final = (
+_AGAINST_NORMAL: Final = (
     "likeness",  # correlation with the running normal beat, QRS and T
     "previous_likeness",
     "qrs_likeness",  # the same within 80 ms of R
@@ -46,6 +60,8 @@ LEAD_FEATURES: Final = (
     "t_difference",
     "qrs_projection",  # how much of the normal QRS is in it: 1 in a normal beat, less than 0 upside down
     "t_projection",  # the same for T
+)
+_AGAINST_USUAL: Final = (
     "likeness_to_usual",  # log of 1 - likeness over what it usually is for this patient's normal beats
     "p_difference_to_usual",  # the same for what follows
     "qrs_difference_to_usual",
@@ -56,6 +72,8 @@ LEAD_FEATURES: Final = (
     "area_to_usual",
     "up_to_usual",  # height above the mean level, and depth below it
     "down_to_usual",
+)
+_OF_CLUSTER: Final = (
     "familiarity",  # weight of the beat's cluster over that of the normal beat, at most 1; 0 if it belongs to none
     "cluster_share",  # its weight among all
     "cluster_timing",  # mean timing of its beats
@@ -65,9 +83,25 @@ LEAD_FEATURES: Final = (
     "cluster_likeness",  # correlation with the nearest cluster
     "cluster_to_normal",  # correlation of the cluster with the normal beat
     "normal_share",  # weight of the normal beat among all clusters
+    "cluster_next",  # mean timing of the beats that follow its beats
+    "cluster_p_projection",  # means of its beats
+    "cluster_p_likeness",
+    "cluster_tail",
+    "cluster_usual_likeness",
+    "ventricular_likeness",  # correlation with the ventricular cluster; -1 where there is none
+    "ventricular_next",
+)
+_OF_LAST: Final = (
     "likeness_to_last",  # the beat before this one
     "size_to_last",
     "spread_to_last",
+    "last_rule_s",
+    "last_rule_v",
+    "last_p_projection",
+    "last_qrs_difference",
+    "recent_ventricular",  # share of beats that the rule calls V, the last dozen or so weighing most
+)
+_OF_P: Final = (
     "p_likeness",  # correlation of the P region, without the T before it, with the usual one
     "p_shift",  # where it fits best, -1 to 1
     "p_size",  # log of its rms over the usual
@@ -77,223 +111,66 @@ LEAD_FEATURES: Final = (
     "tail_difference",  # rms of what deforms the T and TP segment before it, over the normal amplitude
     "tail_difference_to_usual",
     "tail_bump",  # largest deflection of the P region over the normal amplitude
+)
+_OF_FUSION: Final = (
     "fusion_normal",  # the beat as a mixture of the normal and the ventricular one: shares of both,
     "fusion_ventricular",
     "fusion_rest",  # rms of the rest,
     "fusion_gain",  # and how much better that is than the better of the two alone
+)
+_OF_NOISE: Final = (
     "restless",  # log of the noise before the QRS over the usual
     "rough",  # log of the same before and after the QRS over the normal amplitude
     "drift",  # how far the level moves from the window's beginning to its end, over the normal amplitude
-    "rule_n",  # the kernel's own label on this lead
-    "rule_s",
-    "rule_v",
 )
+_OF_RULE: Final = ("rule_n", "rule_s", "rule_v")  # the kernel's own label on this lead
+
+_GROUPS: Final = (_AGAINST_NORMAL, _AGAINST_USUAL, _OF_CLUSTER, _OF_LAST, _OF_P, _OF_FUSION, _OF_NOISE, _OF_RULE)
+LEAD_FEATURES: Final = tuple(name for group in _GROUPS for name in group)
 """Features of the shape, for each lead."""
 
 LEAD: Final = len(LEAD_FEATURES)
 
+_USUAL, _CLUSTER, _LAST, _ATRIAL, _FUSION, _NOISE, _RULE = (
+    LEAD_FEATURES.index(group[0]) for group in _GROUPS[1:]
+)  # where the groups begin
+
 RULE_N, RULE_S, RULE_V = 0, 1, 2
 RULE_CLASSES: Final = ("N", "S", "V")
 
-RING: Final = 2048
-"""Samples of display signal kept a lead: a search-back beat and a block fit."""
-
-BLOCK: Final = 512
-"""More samples than the front end ever writes at a time."""
-NEVER: Final = -(1 << 40)
-"""The sample of a beat that there was not."""
-
-_CLUSTERS: Final = 6
-_MEMORY: Final = 0.996  # of a cluster's weight, a beat: half is forgotten in 170 beats
-_R: Final = BEFORE // STRIDE  # the point of R in a window
-_FIT_BEFORE: Final = round(0.180 * FS) // STRIDE
-_FIT_AFTER: Final = round(0.250 * FS) // STRIDE
-_QRS: Final = round(0.080 * FS) // STRIDE
-_SHIFT: Final = 3  # window points a shape may be shifted to fit
-_WIDE_SHIFT: Final = round(0.080 * FS) // STRIDE  # the same for the patient's normal beat
+_WIDE_SHIFT: Final = round(0.080 * FS) // STRIDE  # points the patient's normal beat may be shifted to fit
 _FITS: Final = 0.80  # likeness from which the window follows the normal beat
-_ALIKE: Final = 0.90
-_SMALLEST: Final = 0.05  # mV; amplitudes below are taken as this
-_EPSILON: Final = 1e-9
 _UNSURE: Final = 0.01  # differences below this are not told apart
-_MEASURES: Final = 13  # what is compared with what is usual for normal beats
 _ENDS: Final = 8  # points at the window's ends
 _ROUGH: Final = 0.05  # of the normal amplitude: noise that is plain to see
+_FIRST: Final = 3  # beats after which there is a normal one
 _TAUGHT: Final = 8  # beats after which a lead learns by what a beat is worth, but never less than...
 _LEAST_WORTH: Final = 0.05
-_TAIL_FIRST: Final = round(0.150 * FS) // STRIDE  # points after R where the tail of a beat begins
-_TAIL: Final = round(1.000 * FS) // STRIDE - _TAIL_FIRST
-_P_FIRST: Final = -(round(0.260 * FS) // STRIDE)
-_P_LAST: Final = -(round(0.060 * FS) // STRIDE)
-_P: Final = _P_LAST - _P_FIRST
-_P_SHIFT: Final = 5
+_RECENT: Final = 0.06  # weight of a beat in the running share of V
+
+_MEASURES: Final = 13
+"""What is compared with what is usual for normal beats: as in _AGAINST_USUAL, then P, tail and restlessness."""
+_P_MEASURE, _TAIL_MEASURE, _RESTLESS_MEASURE = range(_MEASURES - 3, _MEASURES)
+_LITTLE: Final = 0.005  # mV; P waves and tails below are not told apart
 
 LEAD_STATE: Final = np.dtype(
     [
         ("usable", np.int64),  # whether it can be analysed
         ("usable_since", np.int64),  # display sample
         ("beat_count", np.int64),
-        ("shape", np.float64, (_CLUSTERS, WIDTH)),  # mV
-        ("weight", np.float64, (_CLUSTERS,)),
-        ("cluster_spread", np.float64, (_CLUSTERS,)),
-        ("cluster_timing", np.float64, (_CLUSTERS,)),  # mean of rr_to_mean8
-        ("cluster_early", np.float64, (_CLUSTERS,)),  # share of early beats
-        ("cluster_ventricular", np.float64, (_CLUSTERS,)),  # share of beats ruled V
-        ("last_likeness", np.float64),
+        ("clusters", clusters.STATE),
+        ("atrial", atrial.STATE),
         ("last", np.float64, (WIDTH,)),  # the beat before, mV
-        ("last_spread", np.float64),
+        ("last_beat", clusters.MEMBER),
+        ("last_qrs_difference", np.float64),
         ("last_r", np.int64),
         ("last_rule", np.int64),
+        ("recent_ventricular", np.float64),
         ("usual", np.float64, (_MEASURES,)),  # running means over normal beats, for the ``_to_usual`` features
         ("usual_count", np.int64),
-        ("tail", np.float64, (_TAIL,)),  # running T wave and what follows, no P wave in it, mV
-        ("tail_count", np.int64, (_TAIL,)),
-        ("p", np.float64, (_P,)),  # running P wave of normal beats, mV
-        ("p_count", np.int64),
-        ("p_noise", np.float64),  # running rms of how beats differ from it, mV
     ],
     align=True,
 )
-
-
-@kernel
-def _size(window):  # type: ignore[no-untyped-def]
-    largest = 0.0
-    for i in range(WIDTH):
-        largest = max(largest, abs(window[i]))
-    return max(largest, _SMALLEST)
-
-
-@kernel
-def _rms(values, low, high):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for i in range(low, high):
-        value = np.float64(values[i])
-        total += value * value
-    return min(sqrt(total / (high - low)), 5.0)
-
-
-@kernel
-def _spread(window):  # type: ignore[no-untyped-def]
-    """Spread of the squared slope within 150 ms of R, s."""
-    reach = round(0.150 * FS) // STRIDE
-    total, first = _EPSILON, 0.0
-    for i in range(_R - reach, _R + reach):
-        slope = window[i + 1] - window[i]
-        total += slope * slope
-        first += slope * slope * i
-    centre = first / total
-    second = 0.0
-    for i in range(_R - reach, _R + reach):
-        slope = window[i + 1] - window[i]
-        second += slope * slope * (i - centre) * (i - centre)
-    return sqrt(second / total) * STRIDE / FS
-
-
-@kernel
-def fit(shape, window, reach, before, after):  # type: ignore[no-untyped-def]
-    """Best correlation of a window with a shape over shifts up to `reach` points.
-
-    Args:
-        shape, window: (WIDTH,) mV.
-        reach: points the shape may be shifted either way.
-        before, after: points around R that are compared.
-
-    Returns:
-        The correlation, -1 to 1, and the shift of the shape in points.
-    """
-    low, high = _R - before, _R + after
-    best, best_shift = -2.0, 0
-    for shift in range(-reach, reach + 1):
-        sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
-        for i in range(low, high):
-            x, y = shape[i - shift], window[i]
-            sx += x
-            sy += y
-            sxx += x * x
-            syy += y * y
-            sxy += x * y
-        n = high - low
-        vx, vy = sxx - sx * sx / n, syy - sy * sy / n
-        r = (sxy - sx * sy / n) / sqrt(vx * vy) if vx > _EPSILON and vy > _EPSILON else 0.0
-        if r > best:
-            best, best_shift = r, shift
-    return best, best_shift
-
-
-@kernel
-def _normal_cluster(one):  # type: ignore[no-untyped-def]
-    """Number of the cluster that stands for the patient's normal beat; -1 before the third beat."""
-    if one["beat_count"] < 3:
-        return -1
-    best, best_score = -1, 0.0
-    for k in range(_CLUSTERS):
-        score = one["weight"][k] / (one["cluster_spread"][k] * one["cluster_spread"][k] + 1e-6)
-        if one["cluster_timing"][k] < -0.15:
-            score *= 0.3
-        if score > best_score:
-            best, best_score = k, score
-    return best
-
-
-@kernel
-def _ventricular_cluster(one, normal):  # type: ignore[no-untyped-def]
-    best, best_weight = -1, 1.5
-    for k in range(_CLUSTERS):
-        if k != normal and one["cluster_ventricular"][k] > 0.6 and one["weight"][k] > best_weight:
-            best, best_weight = k, one["weight"][k]
-    return best
-
-
-@kernel
-def _nearest_cluster(one, window):  # type: ignore[no-untyped-def]
-    """The cluster a window resembles most: its number, likeness and shift; -1 where there is none.
-
-    One whose size is not within a factor of two does not count.
-    """
-    best, best_r, best_shift = -1, -2.0, 0
-    size = _size(window)
-    for k in range(_CLUSTERS):
-        if one["weight"][k] > 0.0:
-            other = _size(one["shape"][k])
-            if 0.5 < size / other < 2.0:
-                r, shift = fit(one["shape"][k], window, _SHIFT, _FIT_BEFORE, _FIT_AFTER)
-                if r > best_r:
-                    best, best_r, best_shift = k, r, shift
-    return best, best_r, best_shift
-
-
-@kernel
-def _join(one, window, spread, timing, rule, worth, nearest, likeness, shift):  # type: ignore[no-untyped-def]
-    """Add a beat to the cluster it resembles, or start one in the lightest cluster's place."""
-    lightest = 0
-    memory = 1.0 - worth * (1.0 - _MEMORY)
-    for k in range(_CLUSTERS):
-        one["weight"][k] *= memory
-        if one["weight"][k] < one["weight"][lightest]:
-            lightest = k
-    early = 1.0 if timing < EARLY else 0.0
-    ventricular = 1.0 if rule == RULE_V else 0.0
-    if nearest < 0 or likeness <= _ALIKE:
-        best = lightest
-        one["weight"][best] = worth
-        one["cluster_spread"][best] = spread
-        one["cluster_timing"][best] = timing
-        one["cluster_early"][best] = early
-        one["cluster_ventricular"][best] = ventricular
-        for i in range(WIDTH):
-            one["shape"][best, i] = window[i]
-        return
-    best = nearest
-    weight = one["weight"][best] + worth
-    one["weight"][best] = weight
-    rate = worth / min(weight, 16.0)
-    one["cluster_spread"][best] += rate * (spread - one["cluster_spread"][best])
-    one["cluster_timing"][best] += rate * (timing - one["cluster_timing"][best])
-    one["cluster_early"][best] += rate * (early - one["cluster_early"][best])
-    one["cluster_ventricular"][best] += rate * (ventricular - one["cluster_ventricular"][best])
-    for i in range(max(0, -shift), min(WIDTH, WIDTH - shift)):
-        one["shape"][best, i] += rate * (window[i + shift] - one["shape"][best, i])
 
 
 @kernel
@@ -307,162 +184,101 @@ def _rule(likeness, timing, wider):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _at(ring, r, point):  # type: ignore[no-untyped-def]
-    """Display signal so many window points from R."""
-    source = r + DISPLAY_DELAY + STRIDE * point
-    return np.float64(ring[source % RING]) if source >= 0 else 0.0
+def _noise(raw):  # type: ignore[no-untyped-def]
+    """Noise of a window, mV: rms of the second difference before the QRS, and of that before and after it."""
+    before, both = 1e-3, 0.0
+    for i in range(2, R - QRS):
+        d = raw[i] - 0.5 * (raw[i - 2] + raw[i + 2])
+        before += d * d
+    for i in range(R + QRS + 1, WIDTH - 2):
+        d = raw[i] - 0.5 * (raw[i - 2] + raw[i + 2])
+        both += d * d
+    return sqrt(before / (R - QRS)), sqrt((before + both) / WIDTH)
 
 
 @kernel
-def _cut(ring, r, window):  # type: ignore[no-untyped-def]
-    """Copy the window around `r` from the ring, its mean removed."""
-    mean = 0.0
-    for i in range(WIDTH):
-        window[i] = _at(ring, r, i - _R)
-        mean += window[i]
-    mean /= WIDTH
-    for i in range(WIDTH):
-        window[i] -= mean
+def _drift(raw):  # type: ignore[no-untyped-def]
+    """How far the level moves from the window's beginning to its end, mV."""
+    first, last = 0.0, 0.0
+    for i in range(_ENDS):
+        first += raw[i]
+        last += raw[WIDTH - 1 - i]
+    return abs(last - first) / _ENDS
 
 
 @kernel
-def _projection(shape, window, shift, low, high):  # type: ignore[no-untyped-def]
-    """How much of a shape is in a window: the factor that fits best, -3 to 3."""
-    mx, my = 0.0, 0.0
-    for i in range(low, high):
-        mx += shape[i - shift]
-        my += window[i]
-    mx /= high - low
-    my /= high - low
-    xx, xy = _EPSILON, 0.0
-    for i in range(low, high):
-        x = shape[i - shift] - mx
-        xx += x * x
-        xy += x * (window[i] - my)
-    return min(max(xy / xx, -3.0), 3.0)
+def _measure_qrs(raw, now):  # type: ignore[no-untyped-def]
+    """Steepest slope, area, height and depth of the QRS, into their places among the measures."""
+    slope, area, up, down = EPSILON, EPSILON, 0.01, 0.01
+    for i in range(R - QRS, R + QRS):
+        slope = max(slope, abs(raw[i + 1] - raw[i]))
+        area += abs(raw[i])
+        up = max(up, raw[i])
+        down = max(down, -raw[i])
+    now[6], now[7], now[8], now[9] = slope, area, up, down
 
 
 @kernel
-def _level(ring, r):  # type: ignore[no-untyped-def]
-    """The isoelectric level before the QRS of `r`, mV."""
-    low, high = -(round(0.090 * FS) // STRIDE), -(round(0.060 * FS) // STRIDE)
-    total = 0.0
-    for i in range(low, high):
-        total += _at(ring, r, i)
-    return total / (high - low)
+def _against_normal(shape, raw, shift, f):  # type: ignore[no-untyped-def]
+    f[2] = fit(shape, raw, SHIFT, QRS, QRS)[0]
+    f[3] = fit(shape, raw, SHIFT, -QRS, FIT_AFTER)[0]
+    small = min(max(shift, -SHIFT), SHIFT)
+    f[9] = projection(shape, raw, small, R - QRS, R + QRS)
+    f[10] = projection(shape, raw, small, R + QRS, WIDTH - SHIFT)
 
 
 @kernel
-def _tail_residual(one, ring, r, last_r, p):  # type: ignore[no-untyped-def]
-    """What lies in the P region over what the tail of the beat before leaves there.
-
-    Args:
-        p: (_P,) receives it, mV, its trend removed.
-
-    Returns:
-        The rms of what deforms the T wave before it and the P region, mV.
-    """
-    interval = (r - last_r) // STRIDE if last_r != NEVER else 1 << 20
-    for i in range(_P):
-        phase = interval + _P_FIRST + i - _TAIL_FIRST
-        expected = one["tail"][min(max(phase, 0), _TAIL - 1)]
-        p[i] = _at(ring, r, _P_FIRST + i) - expected
-    ends = 4
-    a, b = 0.0, 0.0
-    for i in range(ends):
-        a += p[i]
-        b += p[_P - 1 - i]
-    a /= ends
-    b /= ends
-    for i in range(_P):
-        p[i] -= a + (b - a) * (i - 1.5) / (_P - ends)
-    # from 150 ms after the beat before to the P region's end
-    total, first, count = 0.0, 0.0, 0
-    if last_r == NEVER:
-        return 0.0
-    low = max(_TAIL_FIRST, interval - round(0.400 * FS) // STRIDE)
-    high = min(interval + _P_LAST, _TAIL + _TAIL_FIRST)
-    for phase in range(low, high):
-        value = _at(ring, last_r, phase) - one["tail"][phase - _TAIL_FIRST]
-        first += value
-        total += value * value
-        count += 1
-    if count < 8:
-        return 0.0
-    return sqrt(max(total / count - (first / count) * (first / count), 0.0))
+def _of_cluster(state, raw, normal, other, near, near_likeness, f):  # type: ignore[no-untyped-def]
+    usual = state["all"][normal]
+    total = clusters.total_weight(state)
+    if near >= 0 and near_likeness > clusters.ALIKE:
+        one = state["all"][near]
+        mean = one["mean"]
+        f[0] = min(one["weight"] / usual["weight"], 1.0)
+        f[1] = one["weight"] / total
+        f[2] = mean["timing"]
+        f[3] = mean["early"]
+        f[4] = mean["ventricular"]
+        f[5] = log_ratio(mean["spread"], usual["mean"]["spread"])
+        f[7] = fit(usual["shape"], one["shape"], SHIFT, FIT_BEFORE, FIT_AFTER)[0]
+        f[9] = one["next"]
+        f[10] = mean["p_projection"]
+        f[11] = mean["p_likeness"]
+        f[12] = mean["tail"]
+        f[13] = mean["likeness"]
+    f[6] = max(near_likeness, -1.0)
+    f[8] = usual["weight"] / total
+    f[14] = -1.0
+    if other >= 0:
+        one = state["all"][other]
+        f[14] = fit(one["shape"], raw, SHIFT, FIT_BEFORE, FIT_AFTER)[0]
+        f[15] = one["next"]
 
 
 @kernel
-def _learn_tail(one, ring, r, last_r, worth):  # type: ignore[no-untyped-def]
-    """Learn what follows a normal beat until the next P wave may begin."""
-    interval = (r - last_r) // STRIDE
-    level = _level(ring, last_r)
-    until = min(interval - round(0.300 * FS) // STRIDE, _TAIL + _TAIL_FIRST)
-    value = 0.0
-    for phase in range(_TAIL_FIRST, until):
-        i = phase - _TAIL_FIRST
-        count = min(one["tail_count"][i] + 1, 16)
-        one["tail_count"][i] = count
-        one["tail"][i] += worth * (_at(ring, last_r, phase) - level - one["tail"][i]) / count
-        value = one["tail"][i]
-    for i in range(max(until - _TAIL_FIRST, 0), _TAIL):
-        if one["tail_count"][i] == 0:
-            one["tail"][i] = value
+def _of_last(one, raw, size, spread, f):  # type: ignore[no-untyped-def]
+    f[0] = fit(one["last"], raw, SHIFT, FIT_BEFORE, FIT_AFTER)[0]
+    f[1] = log_ratio(size, size_of(one["last"]))
+    f[2] = log_ratio(spread, one["last_beat"]["spread"])
+    f[3] = 1.0 if one["last_rule"] == RULE_S else 0.0
+    f[4] = 1.0 if one["last_rule"] == RULE_V else 0.0
+    f[5] = one["last_beat"]["p_projection"]
+    f[6] = one["last_qrs_difference"]
+    f[7] = one["recent_ventricular"]
 
 
 @kernel
-def _p_fit(one, p):  # type: ignore[no-untyped-def]
-    """Correlation of a P region with the running normal one, its shift, projection and rms."""
-    best, best_shift, best_projection = -2.0, 0, 0.0
-    total = 0.0
-    for i in range(_P):
-        total += p[i] * p[i]
-    for shift in range(-_P_SHIFT, _P_SHIFT + 1):
-        xx, yy, xy = _EPSILON, _EPSILON, 0.0
-        for i in range(max(0, shift), min(_P, _P + shift)):
-            x, y = one["p"][i - shift], p[i]
-            xx += x * x
-            yy += y * y
-            xy += x * y
-        r = xy / sqrt(xx * yy)
-        if r > best:
-            best, best_shift, best_projection = r, shift, xy / xx
-    return best, best_shift, min(max(best_projection, -3.0), 3.0), sqrt(total / _P)
-
-
-@kernel
-def _fusion(normal, other, window):  # type: ignore[no-untyped-def]
-    """The beat as a mixture of the normal and the ventricular beat.
-
-    Returns:
-        The share of each and the rms of the rest over that of the beat.
-    """
-    low, high = _R - _QRS, _R + _FIT_AFTER
-    n = high - low
-    ma, mb, mx = 0.0, 0.0, 0.0
-    for i in range(low, high):
-        ma += normal[i]
-        mb += other[i]
-        mx += window[i]
-    ma /= n
-    mb /= n
-    mx /= n
-    aa, ab, bb, ax, bx, xx = _EPSILON, 0.0, _EPSILON, 0.0, 0.0, _EPSILON
-    for i in range(low, high):
-        a, b, x = normal[i] - ma, other[i] - mb, window[i] - mx
-        aa += a * a
-        ab += a * b
-        bb += b * b
-        ax += a * x
-        bx += b * x
-        xx += x * x
-    determinant = aa * bb - ab * ab
-    if determinant < 0.02 * aa * bb:
-        return 0.0, 0.0, 1.0, 0.0
-    u, v = (ax * bb - bx * ab) / determinant, (bx * aa - ax * ab) / determinant
-    rest = max(xx - u * ax - v * bx, 0.0) / xx
-    alone = min(max(xx - ax * ax / aa, 0.0), max(xx - bx * bx / bb, 0.0)) / xx
-    return min(max(u, -2.0), 2.0), min(max(v, -2.0), 2.0), sqrt(rest), sqrt(alone) - sqrt(rest)
+def _of_p(one, p, found, now, deformed, normal_size, f):  # type: ignore[no-untyped-def]
+    p_likeness, p_shift, p_projection, p_rms = found
+    f[0] = p_likeness
+    f[1] = p_shift / P_SHIFT
+    f[2] = log_ratio(now[_P_MEASURE], one["usual"][_P_MEASURE])
+    f[3] = p_projection
+    f[4] = p_rms / normal_size
+    f[5] = log_ratio(atrial.usual_size(one["atrial"]) + 0.002, one["atrial"]["p_noise"] + 0.002)
+    f[6] = deformed / normal_size
+    f[7] = log_ratio(now[_TAIL_MEASURE], one["usual"][_TAIL_MEASURE])
+    f[8] = atrial.bump(p) / normal_size
 
 
 @kernel
@@ -485,43 +301,32 @@ def describe(one, ring, r, known, timed, timing, learn, worth, window, f):  # ty
         The rule's label.
     """
     raw = np.empty(WIDTH)
-    _cut(ring, r, raw)
-    normal = _normal_cluster(one)
+    cut(ring, r, raw)
+    state = one["clusters"]
+    normal = clusters.normal(state) if one["beat_count"] >= _FIRST else -1
     likeness, shift = 0.0, 0
     if normal >= 0:
-        likeness, shift = fit(one["shape"][normal], raw, _WIDE_SHIFT, _FIT_BEFORE, _FIT_AFTER)
+        likeness, shift = fit(state["all"][normal]["shape"], raw, _WIDE_SHIFT, FIT_BEFORE, FIT_AFTER)
         if likeness > _FITS and shift < 0:
             r += STRIDE * shift
-            _cut(ring, r, raw)
+            cut(ring, r, raw)
             shift = 0
-    spread, size = _spread(raw), _size(raw)
-    nearest, near_likeness, near_shift = _nearest_cluster(one, raw)
-    slope, area, up, down, restless = _EPSILON, _EPSILON, 0.01, 0.01, 1e-3
-    for i in range(_R - _QRS, _R + _QRS):
-        slope = max(slope, abs(raw[i + 1] - raw[i]))
-        area += abs(raw[i])
-        up = max(up, raw[i])
-        down = max(down, -raw[i])
-    for i in range(2, _R - _QRS):
-        d = raw[i] - 0.5 * (raw[i - 2] + raw[i + 2])
-        restless += d * d
-    rough = restless
-    for i in range(_R + _QRS + 1, WIDTH - 2):
-        d = raw[i] - 0.5 * (raw[i - 2] + raw[i + 2])
-        rough += d * d
-    restless = sqrt(restless / (_R - _QRS))
-    p = np.empty(_P)
+    spread, size = spread_of(raw), size_of(raw)
+    near, near_likeness, near_shift = clusters.nearest(state, raw)
+    p = np.empty(P)
     emitted = max(r + DISPLAY_DELAY + AFTER - 1, known)
     held = one["last_r"] + DISPLAY_DELAY - BEFORE > emitted + BLOCK - RING  # wherever messages end
     last_r = one["last_r"] if timed and held else NEVER
-    deformed = _tail_residual(one, ring, r, last_r, p)
-    p_likeness, p_shift, p_projection, p_rms = _p_fit(one, p)
-    for i in range(WIDTH):
-        window[1, i] = 0.0
+    deformed = atrial.residual(one["atrial"], ring, r, last_r, p)
+    found_p = atrial.fit_p(one["atrial"], p)
+    if learn and last_r != NEVER:
+        clusters.follow(state, timing)
+
+    window[1, :] = 0.0
     normal_size, normal_spread = size, spread
     if normal >= 0:
-        shape = one["shape"][normal]
-        normal_size, normal_spread = _size(shape), one["cluster_spread"][normal]
+        shape = state["all"][normal]["shape"]
+        normal_size, normal_spread = size_of(shape), state["all"][normal]["mean"]["spread"]
         for i in range(WIDTH):
             source = min(max(i - shift, 0), WIDTH - 1)
             window[1, i] = (raw[i] - shape[source]) / normal_size
@@ -529,112 +334,79 @@ def describe(one, ring, r, known, timed, timing, learn, worth, window, f):  # ty
         window[0, i] = raw[i] / normal_size
     wider = log_ratio(spread, normal_spread)
     rule = _rule(likeness, timing, wider) if normal >= 0 else RULE_N
-    for i in range(LEAD):
-        f[i] = 0.0
+    restless, rough = _noise(raw)
+
     now = np.empty(_MEASURES)
     now[0] = 1.0 - likeness + _UNSURE
-    now[1] = _rms(window[1], 0, _R - _QRS) + _UNSURE
-    now[2] = _rms(window[1], _R - _QRS, _R + _QRS) + _UNSURE
-    now[3] = _rms(window[1], _R + _QRS, WIDTH) + _UNSURE
+    now[1] = rms(window[1], 0, R - QRS) + _UNSURE
+    now[2] = rms(window[1], R - QRS, R + QRS) + _UNSURE
+    now[3] = rms(window[1], R + QRS, WIDTH) + _UNSURE
     now[4] = abs(wider) + _UNSURE
     now[5] = size
-    now[6] = slope
-    now[7] = area
-    now[8] = up
-    now[9] = down
-    now[10] = p_rms + 0.005
-    now[11] = deformed + 0.005
-    now[12] = restless
+    _measure_qrs(raw, now)
+    now[_P_MEASURE] = found_p[3] + _LITTLE
+    now[_TAIL_MEASURE] = deformed + _LITTLE
+    now[_RESTLESS_MEASURE] = restless
+
+    f[:] = 0.0
     f[0] = likeness
-    f[1] = one["last_likeness"]
+    f[1] = one["last_beat"]["likeness"]
     if normal >= 0:
-        shape = one["shape"][normal]
-        f[2] = fit(shape, raw, _SHIFT, _QRS, _QRS)[0]
-        f[3] = fit(shape, raw, _SHIFT, -_QRS, _FIT_AFTER)[0]
+        shape = state["all"][normal]["shape"]
+        _against_normal(shape, raw, shift, f)
         f[4] = log_ratio(size, normal_size)
         f[5] = wider
-        f[6] = now[1] - _UNSURE
-        f[7] = now[2] - _UNSURE
-        f[8] = now[3] - _UNSURE
-        small = min(max(shift, -_SHIFT), _SHIFT)
-        f[9] = _projection(shape, raw, small, _R - _QRS, _R + _QRS)
-        f[10] = _projection(shape, raw, small, _R + _QRS, WIDTH - _SHIFT)
-        for k in range(10):
-            f[11 + k] = log_ratio(now[k], one["usual"][k])
-        total = 0.0
-        for k in range(_CLUSTERS):
-            total += one["weight"][k]
-        if nearest >= 0 and near_likeness > _ALIKE:
-            f[21] = min(one["weight"][nearest] / one["weight"][normal], 1.0)
-            f[22] = one["weight"][nearest] / total
-            f[23] = one["cluster_timing"][nearest]
-            f[24] = one["cluster_early"][nearest]
-            f[25] = one["cluster_ventricular"][nearest]
-            f[26] = log_ratio(one["cluster_spread"][nearest], normal_spread)
-            f[28] = fit(one["shape"][normal], one["shape"][nearest], _SHIFT, _FIT_BEFORE, _FIT_AFTER)[0]
-        f[27] = max(near_likeness, -1.0)
-        f[29] = one["weight"][normal] / total
-        f[30] = fit(one["last"], raw, _SHIFT, _FIT_BEFORE, _FIT_AFTER)[0]
-        f[31] = log_ratio(size, _size(one["last"]))
-        f[32] = log_ratio(spread, one["last_spread"])
-        if one["p_count"] > 2:
-            usual_p = 0.0
-            for i in range(_P):
-                usual_p += one["p"][i] * one["p"][i]
-            usual_p = sqrt(usual_p / _P)
-            f[33] = p_likeness
-            f[34] = p_shift / _P_SHIFT
-            f[35] = log_ratio(now[10], one["usual"][10])
-            f[36] = p_projection
-            f[37] = p_rms / normal_size
-            f[38] = log_ratio(usual_p + 0.002, one["p_noise"] + 0.002)
-            f[39] = deformed / normal_size
-            f[40] = log_ratio(now[11], one["usual"][11])
-            bump = 0.0
-            for i in range(_P):
-                bump = max(bump, abs(p[i]))
-            f[41] = bump / normal_size
-        other = _ventricular_cluster(one, normal)
+        for k in range(3):
+            f[6 + k] = now[1 + k] - _UNSURE
+        for k in range(_MEASURES - 3):
+            f[_USUAL + k] = log_ratio(now[k], one["usual"][k])
+        other = clusters.ventricular(state, normal)
+        _of_cluster(state, raw, normal, other, near, near_likeness, f[_CLUSTER:_LAST])
+        _of_last(one, raw, size, spread, f[_LAST:_ATRIAL])
+        if one["atrial"]["p_count"] > 2:
+            _of_p(one, p, found_p, now, deformed, normal_size, f[_ATRIAL:_FUSION])
+        mixed = (0.0, 0.0, 1.0, 0.0)
         if other >= 0:
-            f[42], f[43], f[44], f[45] = _fusion(shape, one["shape"][other], raw)
-        else:
-            f[44] = 1.0
-        f[46] = log_ratio(restless, one["usual"][12])
-    f[47] = log_ratio(sqrt(rough / WIDTH), _ROUGH * normal_size)
-    first, last = 0.0, 0.0
-    for i in range(_ENDS):
-        first += raw[i]
-        last += raw[WIDTH - 1 - i]
-    f[48] = min(abs(last - first) / (_ENDS * normal_size), 5.0)
-    f[49] = 1.0 if rule == RULE_N else 0.0
-    f[50] = 1.0 if rule == RULE_S else 0.0
-    f[51] = 1.0 if rule == RULE_V else 0.0
+            mixed = clusters.mixture(shape, state["all"][other]["shape"], raw)
+        for k in range(4):
+            f[_FUSION + k] = mixed[k]
+        f[_NOISE] = log_ratio(restless, one["usual"][_RESTLESS_MEASURE])
+    f[_NOISE + 1] = log_ratio(rough, _ROUGH * normal_size)
+    f[_NOISE + 2] = min(_drift(raw) / normal_size, 5.0)
+    f[_RULE + rule] = 1.0
 
-    if not learn:
-        return rule
+    if learn:
+        beat = one["last_beat"]
+        beat["spread"] = spread
+        beat["timing"] = timing
+        beat["early"] = 1.0 if timing < EARLY else 0.0
+        beat["ventricular"] = 1.0 if rule == RULE_V else 0.0
+        beat["likeness"] = likeness
+        beat["p_likeness"], beat["p_projection"] = found_p[0], found_p[2]
+        beat["tail"] = np.float64(f[_ATRIAL + 7])
+        _learn(one, ring, r, last_r, rule, worth, normal, raw, p, now, near, near_likeness, near_shift)
+    return rule
+
+
+@kernel
+def _learn(one, ring, r, last_r, rule, worth, normal, raw, p, now, near, near_likeness, near_shift):  # type: ignore[no-untyped-def]
+    """Learn from a beat whose ``last_beat`` record is filled in; normal ones teach what is usual."""
     worth = 1.0 if one["beat_count"] < _TAUGHT else max(worth, _LEAST_WORTH)
     one["beat_count"] += 1
+    after_normal = last_r != NEVER and one["last_rule"] == RULE_N
     if normal >= 0 and rule == RULE_N:
         one["usual_count"] += 1
         rate = worth / min(one["usual_count"], 24)
         for k in range(_MEASURES):
             one["usual"][k] += rate * (now[k] - one["usual"][k])
-        if last_r != NEVER and one["last_rule"] == RULE_N:
-            one["p_count"] += 1
-            rate = worth / min(one["p_count"], 32)
-            away = 0.0
-            for i in range(_P):
-                d = p[i] - one["p"][i]
-                away += d * d
-                one["p"][i] += rate * d
-            one["p_noise"] += rate * (sqrt(away / _P) - one["p_noise"])
-    if last_r != NEVER and one["last_rule"] == RULE_N and normal >= 0:
-        _learn_tail(one, ring, r, last_r, worth)
-    _join(one, raw, spread, timing, rule, worth, nearest, near_likeness, near_shift)
-    one["last_likeness"] = likeness
-    one["last_spread"] = spread
+        if after_normal:
+            atrial.learn_p(one["atrial"], p, worth)
+    if after_normal and normal >= 0:
+        atrial.learn_tail(one["atrial"], ring, r, last_r, worth)
+    clusters.join(one["clusters"], raw, one["last_beat"], worth, near, near_likeness, near_shift)
+    one["last_qrs_difference"] = now[2] - _UNSURE
     one["last_r"] = r
     one["last_rule"] = rule
+    one["recent_ventricular"] += _RECENT * (one["last_beat"]["ventricular"] - one["recent_ventricular"])
     for i in range(WIDTH):
         one["last"][i] = raw[i]
-    return rule

@@ -30,7 +30,7 @@ from monitor.beats import channels_of, features_of
 from monitor.ecg import AAMI_CLASSES, MAX_LEADS
 from monitor.exceptions import ConfigError, RecordError
 from monitor.records import find_database, lead_columns, record_names
-from monitor.shapes import WIDTH
+from monitor.window import WIDTH
 from trainer.files import whole_folder
 from trainer.labelled import ROW, Labelled, MadeUp, Noise, labelled_beats
 from trainer.parallel import each

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from monitor.ecg import AAMI_CLASSES, FS
-from monitor.shapes import BEFORE, CHANNELS, STRIDE, WIDTH
+from monitor.shapes import CHANNELS
+from monitor.window import BEFORE, STRIDE, WIDTH
 from trainer.dataset import Beats, DataSet
 from trainer.files import whole_file
 

@@ -59,7 +59,7 @@ def export(nets: Named, folder: Path, name: str, facts: Mapping[str, Any]) -> tu
     first = nets.nets[0]
     assert isinstance(first, BeatNet)
     leads = first.architecture.leads
-    if len(first.feature_mean) != len(front_end(leads)["features"]):
+    if len(first.spread.low) != len(front_end(leads)["features"]):
         raise ModelError("made for another front end: features differ", where=name, remedy="train it again")
     inputs = golden_inputs(leads, BATCH)
     windows, features = (torch.from_numpy(part) for part in inputs)

@@ -150,7 +150,7 @@ def inputs_of(record: Record) -> tuple[NDArray[np.float32], NDArray[np.float32],
 
 
 def _empty(leads: int) -> tuple[NDArray[np.float32], NDArray[np.float32], list[Beat]]:
-    from monitor.shapes import WIDTH
+    from monitor.window import WIDTH
 
     windows = np.empty((0, len(channels_of(leads)), WIDTH), np.float32)
     return windows, np.empty((0, len(features_of(leads))), np.float32), []

@@ -1,11 +1,16 @@
 """The networks: a family of small 1-D CNNs over the beat window, joined by the RR and shape features.
 
     window of each lead -> k x [Conv1D, BatchNorm, ReLU, MaxPool], BiLSTM or not, Dropout, dense ┐
-    features -> standardise ---------------------------------------------------------------------┴-> dense -> softmax
+    features -> standardise, or spread over pieces ----------------------------------------------┴-> dense -> softmax
 
 The window passes through a narrow embedding on purpose: a few hundred convolution outputs beside a couple of dozen
 features taught the network the training patients (see trainer/LOG.md). Without channels there is no window at all: the
 features alone are named. Several networks are one: their probabilities are averaged.
+
+A feature spread over pieces is as many numbers, each of which says how far it has come through its own part of the
+feature's range, so that a dense layer can bend where the feature's quantiles lie, as the thresholds of a tree do.
+
+Source: piecewise linear encoding of numbers: Gorishniy 2022, arXiv:2203.05556.
 """
 
 # Annotations are evaluated here: TorchScript reads them.
@@ -19,10 +24,18 @@ from torch import Tensor, nn
 from monitor.beats import channels_of, features_of
 from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ConfigError
-from monitor.shapes import CHANNELS, LEAD, WIDTH
+from monitor.shapes import CHANNELS
 from monitor.timing import CONTEXT
+from monitor.window import WIDTH
 
 FUSIONS: Final = ("early", "late")
+
+_ENOUGH: Final = 50_000
+"""Beats that tell the quantiles of a feature."""
+_EXTREME: Final = 0.002
+"""Share of beats beyond either end of the pieces."""
+_SHORTEST: Final = 1e-3
+"""Shortest piece, in units of the feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,7 @@ class Architecture:
         shared: whether the windows of all leads pass through the same convolutions.
         fusion: ``early``: the leads meet before the dense layers; ``late``: the same network names the beat from each
             lead alone, and the logits are averaged.
+        pieces: numbers that each feature is spread over; 1: itself, standardised.
         hidden: units of the dense layers.
         hidden_features: features that the network never sees, by name.
         dropout: share of units dropped after each dense layer while training.
@@ -56,6 +70,7 @@ class Architecture:
     embedding: int = 8
     shared: bool = True
     fusion: str = "early"
+    pieces: int = 1
     hidden: tuple[int, ...] = (32, 32)
     hidden_features: tuple[str, ...] = ()
     dropout: float = 0.2
@@ -72,6 +87,8 @@ class Architecture:
         """
         if self.leads not in (1, 2):
             raise ConfigError(f"{self.leads} leads", where="architecture.leads", remedy="1 or 2")
+        if self.pieces < 1:
+            raise ConfigError(f"{self.pieces} pieces", where="architecture.pieces", remedy="1 or more")
         if self.fusion not in FUSIONS or (self.fusion == "late" and not (self.shared and self.leads == 2)):
             remedy = f"there are {', '.join(FUSIONS)}; late needs two leads and shared convolutions"
             raise ConfigError(f"no fusion {self.fusion}", where="architecture.fusion", remedy=remedy)
@@ -123,16 +140,55 @@ class Encoder(nn.Module):
         return numbers
 
 
+class Spread(nn.Module):
+    """Features in, each as so many pieces of its range; one piece is the feature itself, standardised.
+
+    Attributes:
+        low, step: (features, pieces) buffers, where each piece begins and how long it is. A feature that the network
+            never sees has an infinite step.
+    """
+
+    low: Tensor
+    step: Tensor
+
+    def __init__(self, features: int, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.register_buffer("low", torch.zeros(features, pieces))
+        self.register_buffer("step", torch.ones(features, pieces))
+
+    def set_range(self, columns: slice, features: Tensor) -> None:
+        """Set the range of some columns from their values, (n, columns), in the training beats.
+
+        Mean and standard deviation; or pieces halfway between equally long ones and such with equally many beats.
+        """
+        if self.pieces == 1:
+            self.low[columns] = features.mean(0)[:, None]
+            self.step[columns] = features.std(0).clamp_min(_SHORTEST)[:, None]
+            return
+        few = features[:: max(len(features) // _ENOUGH, 1)].double()
+        shares = torch.linspace(0.0, 1.0, self.pieces + 1, dtype=torch.float64)
+        low, high = torch.quantile(few, torch.tensor([_EXTREME, 1.0 - _EXTREME], dtype=torch.float64), dim=0)
+        quantiles = torch.quantile(few, shares, dim=0).clamp(low, high)
+        edges = 0.5 * (quantiles + low + (high - low) * shares[:, None])
+        self.low[columns] = edges[:-1].T.float()
+        self.step[columns] = edges.diff(dim=0).clamp_min(_SHORTEST).T.float()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(n, features) to (n, features, pieces)."""
+        parts = (features.unsqueeze(2) - self.low) / self.step
+        if self.pieces == 1:
+            return torch.clamp(parts, -5.0, 5.0)
+        return 2.0 * torch.clamp(parts, 0.0, 1.0) - torch.isfinite(self.step).float()
+
+
 class BeatNet(nn.Module):
     """Windows and features in, class logits out.
 
     Attributes:
-        feature_mean, feature_scale: buffers that standardise the features; set from the training beats. A feature that
-            the network never sees has the scale infinity.
+        spread: of the features; set from the training beats.
     """
 
-    feature_mean: Tensor
-    feature_scale: Tensor
     picked: list[int]
 
     def __init__(self, architecture: Architecture) -> None:
@@ -148,10 +204,11 @@ class BeatNet(nn.Module):
         self.encoders = nn.ModuleList(Encoder(architecture) for _ in range(count))
         dense: list[nn.Module] = []
         self.late = architecture.fusion == "late"
-        self.context, self.lead = CONTEXT, LEAD
-        width = (self.views * architecture.embedding if count else 0) + len(names)
+        self.context = CONTEXT
+        self.spread = Spread(len(names), architecture.pieces)
+        width = (self.views * architecture.embedding if count else 0) + len(names) * architecture.pieces
         if self.late:
-            width = (architecture.embedding if count else 0) + len(features_of(1))
+            width = (architecture.embedding if count else 0) + self.first_lead * architecture.pieces
         for hidden in architecture.hidden:
             dense += [nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(architecture.dropout)]
             width = hidden
@@ -159,21 +216,18 @@ class BeatNet(nn.Module):
         self.blindness = architecture.blindness
         self.feature_dropout = architecture.feature_dropout
         self.lead_dropout = architecture.lead_dropout
-        self.register_buffer("feature_mean", torch.zeros(len(names)))
-        self.register_buffer("feature_scale", torch.ones(len(names)))
 
     def standardise(self, features: Tensor) -> None:
-        """Set mean and scale from (n, features) training beats."""
+        """Set the range of each feature from (n, features) training beats."""
         names = features_of(self.architecture.leads)
-        self.feature_mean.copy_(features.mean(0))
-        self.feature_scale.copy_(features.std(0).clamp_min(1e-3))
+        self.spread.set_range(slice(0, len(names)), features)
         if self.late:  # both leads go through the same network
-            first, second = features[:, self.context : self.first_lead], features[:, self.first_lead :]
-            both = torch.cat([first, second])
-            self.feature_mean[self.context :] = both.mean(0).repeat(2)
-            self.feature_scale[self.context :] = both.std(0).clamp_min(1e-3).repeat(2)
+            first, second = slice(self.context, self.first_lead), slice(self.first_lead, len(names))
+            both = torch.cat([features[:, first], features[:, second]])
+            self.spread.set_range(first, both)
+            self.spread.set_range(second, both)
         for name in self.architecture.hidden_features:
-            self.feature_scale[names.index(name)] = torch.inf
+            self.spread.step[names.index(name)] = torch.inf
 
     def forward(self, windows: Tensor, features: Tensor) -> Tensor:
         """Logits.
@@ -186,9 +240,9 @@ class BeatNet(nn.Module):
             (n, classes).
         """
         n = windows.shape[0]
-        context = torch.clamp((features - self.feature_mean) / self.feature_scale, -5.0, 5.0)
+        context = self.spread(features)
         if self.training:
-            seen = torch.rand(context.shape, device=windows.device) >= self.feature_dropout
+            seen = torch.rand(n, context.shape[1], 1, device=windows.device) >= self.feature_dropout
             context = context * seen / (1.0 - self.feature_dropout)
         shape = torch.zeros(n, self.views, 0, device=windows.device)
         if len(self.encoders) > 0:
@@ -200,17 +254,17 @@ class BeatNet(nn.Module):
         if self.late:
             return self.name_late(context, shape)
         if self.training:
-            second = (torch.rand(n, 1, device=windows.device) >= self.lead_dropout).float()
+            second = (torch.rand(n, 1, 1, device=windows.device) >= self.lead_dropout).float()
             context = torch.cat([context[:, : self.first_lead], context[:, self.first_lead :] * second], 1)
-            shape = torch.cat([shape[:, :1], shape[:, 1:] * second.unsqueeze(1)], 1)
-        logits: Tensor = self.dense(torch.cat([context, shape.flatten(1)], 1))
+            shape = torch.cat([shape[:, :1], shape[:, 1:] * second], 1)
+        logits: Tensor = self.dense(torch.cat([context.flatten(1), shape.flatten(1)], 1))
         return logits
 
     def name_late(self, context: Tensor, shape: Tensor) -> Tensor:
         """Logits from each lead alone, averaged; while training one lead or the other is hidden from some beats."""
         timing, first = context[:, : self.context], context[:, self.context : self.first_lead]
-        one = self.dense(torch.cat([timing, first, shape[:, 0]], 1))
-        other = self.dense(torch.cat([timing, context[:, self.first_lead :], shape[:, 1]], 1))
+        one = self.dense(torch.cat([timing.flatten(1), first.flatten(1), shape[:, 0]], 1))
+        other = self.dense(torch.cat([timing.flatten(1), context[:, self.first_lead :].flatten(1), shape[:, 1]], 1))
         weight = torch.full((context.shape[0], 1), 0.5, device=context.device)
         if self.training:
             draw = torch.rand(context.shape[0], 1, device=context.device)

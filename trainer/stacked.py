@@ -44,13 +44,9 @@ class Stacked(nn.Module):
 class _Head(nn.Module):
     """What comes after the convolutions, of one member."""
 
-    mean: Tensor
-    scale: Tensor
-
     def __init__(self, net: BeatNet) -> None:
         super().__init__()
-        self.register_buffer("mean", net.feature_mean.clone())
-        self.register_buffer("scale", net.feature_scale.clone())
+        self.spread = net.spread
         self.embeddings = nn.ModuleList(_encoder(net, number).embedding for number in range(len(net.encoders)))
         self.dense = net.dense
 
@@ -61,7 +57,7 @@ class _Head(nn.Module):
             shapes: (n or n x leads, inputs), what the convolutions of each encoder give.
             features: (n, features).
         """
-        parts = [torch.clamp((features - self.mean) / self.scale, -5.0, 5.0)]
+        parts = [self.spread(features).flatten(1)]
         for number, embedding in enumerate(self.embeddings):
             parts.append(embedding(shapes[number]).reshape(features.shape[0], -1))
         return torch.softmax(self.dense(torch.cat(parts, 1)), 1)

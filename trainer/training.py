@@ -19,7 +19,7 @@ from torch import Tensor
 
 from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ConfigError
-from monitor.shapes import BEFORE, STRIDE
+from monitor.window import BEFORE, STRIDE
 from trainer import checkpoint
 from trainer.dataset import Beats
 from trainer.grades import grade

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from monitor.beats import channels_of, features_of
 from monitor.classifier import CARD_FILE, encode_array, front_end
 from monitor.ecg import AAMI_CLASSES
-from monitor.shapes import WIDTH
+from monitor.window import WIDTH
 
 
 class Stub(nn.Module):

@@ -12,6 +12,7 @@ PURE = VOCABULARY | {
     f"monitor.{name}"
     for name in (
         *("alarms", "align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
+        *("atrial", "clusters", "window"),
         *("ordered", "qrs", "quality", "rhythm", "snapshot", "ward"),
     )
 }

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import cut, of, steady
 
-from monitor import beats, frontend, shapes, timing
+from monitor import beats, timing
 from monitor.beats import FEATURES
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Beat, Qrs
 from monitor.filters import DISPLAY_DELAY
-from monitor.shapes import AFTER, BEFORE, CHANNELS, RULE_CLASSES, STRIDE, WIDTH
+from monitor.shapes import CHANNELS, RULE_CLASSES
 from monitor.ward import Ward
+from monitor.window import AFTER, BEFORE, STRIDE, WIDTH
 from simulators.morphology import Heart
 from simulators.noise import Muscle
 from simulators.rhythms import Beat as Rendered
@@ -347,27 +348,8 @@ def test_noise_shows_and_is_hardly_learnt_from():
 # -- arithmetic
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from([(3, 14, 14), (3, 32, 45), (14, 32, 45)]), st.integers(-3, 3))
-def test_fit_is_the_best_correlation_over_shifts(seed, reach, moved):
-    reach, before, after = reach
-    rng = np.random.default_rng(seed)
-    shape = np.convolve(rng.normal(size=WIDTH + 20), np.hanning(9), "same")
-    window = shape[10 - moved : 10 - moved + WIDTH] + 0.1 * rng.normal(size=WIDTH)
-    shape = shape[10 : 10 + WIDTH].copy()
-    likeness, shift = shapes.fit(shape, window, reach, before, after)
-    expected, at = naive.best_fit(shape, window, reach, R - before, R + after)
-    assert likeness == pytest.approx(expected, abs=1e-9)
-    assert shift == at
-
-
-def test_a_flat_line_fits_nothing():
-    assert shapes.fit(np.zeros(WIDTH), np.ones(WIDTH), 3, 14, 14)[0] == 0.0
-
-
 def test_names_and_numbers_of_features_agree():
     assert len(FEATURES) == len(set(FEATURES))
-    assert WIDTH * STRIDE == BEFORE + AFTER == round(0.7 * FS)
     seen = Seen(drawn(steady(75, 0.5, 10.0)).signal)
     assert seen.features.shape[1] == len(FEATURES)
     assert seen.windows.shape[1:] == (2 * len(CHANNELS), WIDTH)
@@ -376,7 +358,3 @@ def test_names_and_numbers_of_features_agree():
     assert {name.removeprefix("second_") for name in two[len(one) :]} == set(one[timing.CONTEXT :])
     assert beats.channels_of(2)[: len(CHANNELS)] == beats.channels_of(1) == CHANNELS
     assert np.isfinite(seen.features).all()
-
-
-def test_a_block_of_the_front_end_fits_what_beats_allow_for():
-    assert frontend._SCRATCH <= shapes.BLOCK < shapes.RING

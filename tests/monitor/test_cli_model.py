@@ -20,7 +20,8 @@ from monitor.classifier import CARD_FILE, digest_of, encode_array, front_end
 from monitor.cli.model import app, read_card
 from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ModelError
-from monitor.shapes import CHANNELS, WIDTH
+from monitor.shapes import CHANNELS
+from monitor.window import WIDTH
 
 BATCH = 4
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import SIZES, hostile_signals, sinus, steady
 
-from monitor import align, frontend, qrs, quality, shapes
+from monitor import align, frontend, qrs, quality, window
 from monitor.align import MISSING, OK
 from monitor.ecg import FS, MAX_LEADS
 from monitor.frontend import LEAD_OFF, QRS, QUALITY, SIGNAL, TRIGGER
@@ -167,7 +167,7 @@ def test_no_interval_begins_with_a_beat_that_is_told_within_a_loss():
     count, _ = frontend._merge(state[0], 0, detections, 1, changes, 0, marks, 0, *named, 0)
     assert marks["kind"][:count].tolist() == [QRS]
     assert state["beats"]["interval_count"].tolist() == [0]
-    assert state["beats"]["last_r"].tolist() == [shapes.NEVER]
+    assert state["beats"]["last_r"].tolist() == [window.NEVER]
 
 
 def test_a_lead_that_is_not_in_use_is_not_listened_to():

@@ -15,8 +15,8 @@ from monitor.classifier import Classifier, Unavailable, load_models
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat
 from monitor.exceptions import ConfigError, ModelError
-from monitor.shapes import WIDTH
 from monitor.ward import Ward
+from monitor.window import WIDTH
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import BED, cut, listen, of, one_by_one, sinus, steady, story
 
-from monitor import messages, shapes
+from monitor import messages, window
 from monitor.alarms import Acknowledge, Describe, SetLimits
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Gap, Qrs, Quality, Trigger
@@ -431,7 +431,7 @@ def test_a_failing_model_is_told_at_the_same_sample_at_any_cut():
 def test_a_row_that_is_no_number_costs_only_its_own_bed_the_names():
     """A network that cannot take beats that point down, as all of one bed's do; the other bed's keep their names."""
     model = Model()
-    r_peak = shapes.BEFORE // shapes.STRIDE
+    r_peak = window.BEFORE // window.STRIDE
     model.failure = lambda windows, result: np.where(windows[:, 0, r_peak] < 0.0, np.nan, 1.0)[:, None] * result
     up, down = (cut(sign * sinus(20.0), 36, bed=bed) for sign, bed in ((1, "up"), (-1, "down")))
     alone = listen(one_by_one(up), bed="up", classifier=model)

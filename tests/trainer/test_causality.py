@@ -19,8 +19,8 @@ from monitor.exceptions import RecordError
 from monitor.messages import Chunk
 from monitor.records import Record, find_database, read_annotations, read_record
 from monitor.replay import analyse
-from monitor.shapes import WIDTH
 from monitor.ward import Ward
+from monitor.window import WIDTH
 from trainer.conditions import Resampled
 from trainer.labelled import Collector, labelled_beats
 from trainer.splits import DS2

@@ -15,7 +15,7 @@ import trainer.dataset
 from monitor.beats import channels_of, features_of
 from monitor.exceptions import ConfigError, RecordError
 from monitor.records import find_database
-from monitor.shapes import WIDTH
+from monitor.window import WIDTH
 from trainer.dataset import MANIFEST, DataSet, Source, build, plan
 from trainer.labelled import labelled_beats
 from trainer.splits import DS1, DS2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.beats import FEATURES, channels_of, features_of
-from monitor.shapes import WIDTH
+from monitor.window import WIDTH
 from trainer.golden import golden_inputs, made_up_ecg
 from trainer.labelled import inputs_of
 

@@ -14,8 +14,8 @@ from monitor.events import Beat
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
 from monitor.records import Annotations, Record, read_record
-from monitor.shapes import WIDTH
 from monitor.ward import Ward
+from monitor.window import WIDTH
 from trainer.disturbance import MOTION, RECORDED
 from trainer.labelled import NOISES, Collector, Noise, _labels, inputs_of, labelled_beats
 

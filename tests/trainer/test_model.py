@@ -8,7 +8,8 @@ import torch
 import trainer.model
 from monitor.beats import channels_of, features_of
 from monitor.ecg import AAMI_CLASSES
-from monitor.shapes import CHANNELS, WIDTH
+from monitor.shapes import CHANNELS
+from monitor.window import WIDTH
 from trainer.model import Architecture, BeatNet, Named
 from trainer.stacked import Stacked, for_the_monitor
 

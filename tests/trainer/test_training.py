@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from monitor.exceptions import ConfigError
-from monitor.shapes import CHANNELS, WIDTH
+from monitor.shapes import CHANNELS
+from monitor.window import WIDTH
 from trainer import checkpoint
 from trainer.dataset import Beats, DataSet
 from trainer.grades import grade
