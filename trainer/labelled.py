@@ -139,14 +139,23 @@ class Collector:
 
 
 def inputs_of(record: Record) -> tuple[NDArray[np.float32], NDArray[np.float32], list[Beat]]:
-    """What the monitor would ask a classifier about a record: windows, features, and the beat each belongs to."""
+    """What the monitor would ask a classifier about a record for the final names of its beats.
+
+    Returns:
+        Windows, features, and the beat each row belongs to. A last beat that the record's end makes final has the row
+        of its provisional name, if there is one, for that is what the final one rests on.
+    """
     collector = Collector()
-    beats = [event for batch in analyse(record, collector) for event in batch if isinstance(event, Beat)]
+    told = [event for batch in analyse(record, collector) for event in batch if isinstance(event, Beat)]
     leads = len(record.leads)
-    if not beats:
+    if not told:
         return _empty(leads)
-    windows = np.concatenate(collector.windows)[: len(beats), : len(channels_of(leads))]
-    return windows, np.concatenate(collector.features)[: len(beats), : len(features_of(leads))], beats
+    rows = [row for row, beat in enumerate(told) if beat.final]
+    beats = [told[row] for row in rows]
+    if beats[-1].emitted == len(record.signal):
+        rows[-1] = next(row for row, beat in enumerate(told) if beat.sample == beats[-1].sample)
+    windows = np.concatenate(collector.windows)[rows, : len(channels_of(leads))]
+    return windows, np.concatenate(collector.features)[rows, : len(features_of(leads))], beats
 
 
 def _empty(leads: int) -> tuple[NDArray[np.float32], NDArray[np.float32], list[Beat]]:

@@ -30,7 +30,8 @@ def events_of(record: Record, **options: int) -> list[Event]:
 
 
 def samples_of(events: list[Event], kind: type[Event]) -> list[int]:
-    return [event.sample for event in events if type(event) is kind]
+    """Samples of the events of a kind; of beats, of their final names."""
+    return [event.sample for event in events if type(event) is kind and getattr(event, "final", True)]
 
 
 @given(st.text(max_size=50))

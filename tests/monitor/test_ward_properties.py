@@ -19,7 +19,7 @@ import pytest
 import stub_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import BED, SIZES, Heard, cut, hostile_signals, listen, of, one_by_one, sinus, steady, story
+from streams import BED, SIZES, Heard, cut, finals, hostile_signals, listen, of, one_by_one, sinus, steady, story
 
 from monitor.align import HOLD, REORDER_WINDOW
 from monitor.classifier import Classifier
@@ -442,8 +442,10 @@ def test_events_are_in_order_and_each_is_told_once(signal):
     assert [event.emitted for event in events] == sorted(event.emitted for event in events)
     assert all(0 <= event.sample <= event.emitted < len(signal) for event in events)
     found, beats = of(events, Qrs), of(events, Beat)
-    assert [beat.sample for beat in beats] == [event.sample for event in found][: len(beats)]
-    assert len({beat.sample for beat in beats}) == len(beats)
-    assert all(beat.final for beat in beats)
+    named = [beat.sample for beat in finals(events)]
+    assert named == [event.sample for event in found][: len(named)]
+    assert len(set(named)) == len(named)
+    stages = [(beat.sample, beat.final) for beat in beats]
+    assert stages == sorted(set(stages)), "of each beat first the provisional name, then the final one"
     raised = Counter(alarm.id for alarm in of(events, Alarm) if alarm.state == "raised")
     assert set(raised.values()) <= {1}, "no alarm is raised twice under one id"
