@@ -431,15 +431,14 @@ class Ward:
         found: NDArray[np.void],
         labels: NDArray[np.int64],
     ) -> NDArray[np.void]:
-        first = found["first"] == 1
-        found, labels = found[first], labels[first]
         marks = marks[(marks["kind"] == frontend.QRS) | (marks["kind"] == frontend.SIGNAL)]
         items = np.empty(len(marks) + len(found), rhythm.ITEM)
         n = len(marks)
         kind = np.where(marks["kind"] == frontend.QRS, rhythm.ITEM_QRS, rhythm.ITEM_QUALITY)
+        stage = np.where(found["first"], rhythm.ITEM_BEAT, rhythm.ITEM_REVISION)
         for name, of_mark, of_beat in (
             ("row", marks["row"], found["row"]),
-            ("kind", kind, rhythm.ITEM_BEAT),
+            ("kind", kind, stage),
             ("sample", marks["sample"], found["sample"]),
             ("emitted", marks["emitted"], found["emitted"]),
             ("value", marks["value"], labels),
@@ -494,14 +493,15 @@ class Ward:
                 cause = ONSET if bed.broken else END
                 failure = ("MODEL", cause, beat.sample, beat.emitted, None, None, why if bed.broken else None)
                 alarm_causes.append((emitted, 2, bed, failure))
-        for row, code, on, sample, emitted, value, limit in changes.tolist():
+        for row, code, on, sample, emitted, value, limit, revised in changes.tolist():
             bed = by_row[row]
             at = bed.emitted(emitted)
             if code == rhythm.RHYTHM:
                 events.append(Rhythm(bed.name, bed.device(sample), at, rhythm.LABELS[on]))
             else:
                 cause = ONSET if on else END
-                step = (rhythm.CONDITIONS[code], cause, bed.device(sample), at, value, limit)
+                reason = "revised" if revised else None
+                step = (rhythm.CONDITIONS[code], cause, bed.device(sample), at, value, limit, reason)
                 alarm_causes.append((emitted, 1, bed, step))
         for _, _, bed, arguments in sorted(alarm_causes, key=lambda cause: cause[:2]):
             events += self._bedside(bed).apply(*arguments)
@@ -586,7 +586,7 @@ class Ward:
             bed.origin,
             bed.position,
             rate if rate > 0 and not quiet else None,
-            rhythm.LABELS[int(state["label"])] or None,
+            rhythm.LABELS[int(state["told"]["label"])] or None,
             pvc,
             float(state["low"]),
             float(state["high"]),
