@@ -35,7 +35,7 @@ ROW: Final = np.dtype(
         ("label", np.int8),  # index into AAMI_CLASSES
         ("final", np.bool_),  # whether these were the features of the beat's last name
         ("sample", np.int64),  # R peak, on the record's clock
-        ("emitted", np.int64),  # the sample that completed the window
+        ("emitted", np.int64),  # the sample that fixed the final name
     ]
 )
 
@@ -202,18 +202,17 @@ def labelled_beats(
     rows["final"] = [beats[i].final for i in chosen]
     rows["sample"] = [beats[i].sample for i in chosen]
     rows["emitted"] = [beats[i].emitted for i in chosen]
-    annotated, found = len(reference.beats()[0]), len({beat.sample for beat in beats})
-    return Labelled(windows[chosen], features[chosen], rows, record.leads, record.fs, annotated, found)
+    annotated = len(reference.beats()[0])
+    return Labelled(windows[chosen], features[chosen], rows, record.leads, record.fs, annotated, len(beats))
 
 
 def _labels(reference: Annotations, beats: list[Beat], fs: float) -> NDArray[np.int64]:
     """(n,) class number of each beat, Q where no annotation confirms it; -1: it lies in flutter."""
     samples, symbols = reference.beats()
-    at = np.array([beat.sample for beat in beats], np.int64)
-    found, which = np.unique(at, return_inverse=True)  # a beat may be named twice, provisionally and at last
+    found = np.array([beat.sample for beat in beats], np.int64)
     label = np.full(len(found), AAMI_CLASSES.index("Q"), np.int64)
     pairing = match_beats(samples, found, WINDOW * fs)
     label[pairing.test] = [AAMI_CLASSES.index(AAMI_OF_SYMBOL[symbols[i]]) for i in pairing.reference.tolist()]
     for first, last in flutter_intervals(reference.samples, reference.symbols):
         label[(found >= first) & (found <= last)] = -1
-    return label[which]
+    return label
