@@ -64,7 +64,7 @@ class Names(Protocol):
 
         Args:
             windows: (n, channels, WIDTH) float32; a model reads the first ones, those of its own leads.
-            features: (n, features) float32; the same.
+            features: (n, len(FEATURES)) float32; a model reads those that its card names.
 
         Returns:
             (n, len(AAMI_CLASSES)) float32 probabilities.
@@ -257,7 +257,7 @@ class Classifier:
         return self.answer(windows[:, : self._channels], np.take(features, self._columns, axis=1))
 
     def answer(self, windows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same from no more than what the model takes: its own channels, and the features its card lists."""
+        """The same from what the model takes and nothing else: its own channels, and the features its card names."""
         torch = self._torch
         count = len(windows)
         result = np.empty((count, len(AAMI_CLASSES)), np.float32)
