@@ -14,6 +14,9 @@ a person has seen it. Modelled on IEC 60601-1-8; no conformity is claimed.
     acknowledged  -                   idle: cleared                   -
     ============  ==================  ==============================  ============================
 
+A beat's final name may take back what its provisional one brought or ended (:mod:`monitor.rhythm`): then the reason of
+ONSET and END is ``revised``.
+
 The state of all alarms of a bed is part of the bed's row, so a snapshot holds it.
 """
 

@@ -9,6 +9,9 @@ written once stays true whatever model follows.
 - A beat waits until its window is complete. Then :mod:`monitor.timing` compares its interval and :mod:`monitor.shapes`
   its shape on each lead with what the same patient's beats were like. A lead learns from every beat it can be analysed
   in, whichever lead comes first, and what it learnt outlasts its loss.
+- A beat is told when its window is complete, and again, with what is known of the next beat, when that is found or has
+  been awaited for long enough. Nothing else differs between the two rows, to the bit. One row is enough where the next
+  beat is known by then, or where its interval will not be measured. So at most one beat waits: the last.
 - Features of timing come first, then those of the first lead that can be analysed, then those of the second: what one
   lead has is the beginning of what two have.
 """
@@ -24,8 +27,8 @@ from monitor.ecg import FS, MAX_LEADS
 from monitor.filters import DISPLAY_DELAY
 from monitor.kernel import kernel
 from monitor.shapes import CHANNELS, LEAD, LEAD_FEATURES, LEAD_STATE, RULE_N
-from monitor.timing import CONTEXT, CONTEXT_FEATURES, EARLY
-from monitor.window import AFTER, BEFORE, NEVER, RING
+from monitor.timing import CONTEXT, CONTEXT_FEATURES, EARLY, NEXT
+from monitor.window import AFTER, BEFORE, NEVER, RING, WIDTH
 
 
 def features_of(leads: int) -> tuple[str, ...]:
@@ -53,6 +56,7 @@ _USUALLY: Final = round(0.070 * FS)  # samples from the display signal's R to th
 _TRIGGERED: Final = round(0.022 * FS)  # the same to the trigger
 _EARLY_SPAN: Final = 0.110 * FS  # samples from there at which a deflection counts half, and the same after it
 _LATE_SPAN: Final = 0.050 * FS
+_WAIT: Final = round(timing.LONGEST_WAIT * FS)
 
 BEAT: Final = np.dtype(
     [
@@ -62,6 +66,8 @@ BEAT: Final = np.dtype(
         ("search_back", np.int64),
         ("rule", np.int64),
         ("leads", np.int64),  # in how many leads its window was usable
+        ("first", np.int64),  # whether this is its first row
+        ("final", np.int64),  # whether this is its last
     ],
     align=True,
 )
@@ -79,6 +85,20 @@ PENDING: Final = np.dtype(
     align=True,
 )
 
+WAITING: Final = np.dtype(
+    [
+        ("waits", np.int64),  # whether there is one
+        ("beat", BEAT),  # as it was told
+        ("window", np.float32, (len(channels_of(MAX_LEADS)), WIDTH)),
+        ("features", np.float32, (len(FEATURES),)),
+        ("references", timing.REFERENCES),
+        ("fixed", np.int64),  # the sample that settled what is known of the next beat; NEVER: none yet
+        ("next", np.float64),  # the interval to it, s; 0: unknown
+    ],
+    align=True,
+)
+"""The beat that was told and waits for the next one."""
+
 STATE: Final = np.dtype(
     [
         ("ring", np.float32, (MAX_LEADS, RING)),  # display signal, mV
@@ -89,6 +109,8 @@ STATE: Final = np.dtype(
         ("polarity", np.float64),  # running mean of the sign of R
         ("pending_count", np.int64),
         ("pending", PENDING, (_PENDING + 1,)),  # beats whose window is not complete, oldest first; the last stays empty
+        ("waiting", WAITING),
+        ("references", timing.REFERENCES),  # of the beat that is being described
         ("intervals", np.float64, (timing.MOST,)),  # s, a ring
         ("interval_count", np.int64),
         ("sorted", np.float64, (3, timing.MOST)),  # the last 8, 40 and 120, each in order
@@ -199,6 +221,15 @@ def place(state, peak):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _settle(state, at, interval):  # type: ignore[no-untyped-def]
+    """All that will be known of the next beat of the one that waits is known at sample `at`."""
+    waiting = state["waiting"]
+    if waiting["waits"] and waiting["fixed"] == NEVER:
+        waiting["fixed"] = at
+        waiting["next"] = interval
+
+
+@kernel
 def push(state, detection):  # type: ignore[no-untyped-def]
     """Take a detection: place R, note the interval, wait for the window.
 
@@ -218,14 +249,16 @@ def push(state, detection):  # type: ignore[no-untyped-def]
     if state["last_r"] != NEVER:
         beat["interval"] = max(min((r - state["last_r"]) / FS, 10.0), 0.0)
     beat["logit"], beat["trust"], beat["worth"] = detection["logit"], detection["trust"], detection["worth"]
+    _settle(state, detection["emitted"], beat["interval"])
     state["last_r"] = r
     state["pending_count"] += 1
     return r
 
 
 @kernel
-def forget_timing(state):  # type: ignore[no-untyped-def]
-    """After missing signal the next interval is unknown: do not measure it."""
+def forget_timing(state, at):  # type: ignore[no-untyped-def]
+    """After missing signal the next interval is unknown: do not measure it, nor wait for it any longer."""
+    _settle(state, at, 0.0)
     state["last_r"] = NEVER
 
 
@@ -245,7 +278,9 @@ def _describe(state, lead, to_mean, learn, window, f):  # type: ignore[no-untype
 
 @kernel
 def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
-    """Finish the oldest pending beat if its window is complete.
+    """Make the next row of a beat if one is due: its first when its window is complete, or the final one.
+
+    All detections up to sample `until` must have been pushed, and none after it.
 
     Args:
         state: a STATE record.
@@ -258,15 +293,44 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     Returns:
         Whether there was one.
     """
+    if state["waiting"]["waits"]:  # no other is pending then but such as settled what is known of the next
+        return _make_final(state["waiting"], until, window, features, out)
     if state["pending_count"] == 0:
         return False
     beat = state["pending"][0]
-    r = beat["r"]
-    last = r + DISPLAY_DELAY + AFTER - 1
-    if last >= until:
+    emitted = max(beat["r"] + DISPLAY_DELAY + AFTER - 1, beat["known"])
+    if emitted >= until:
         return False
-    interval = beat["interval"]
-    timing.fill(state, interval, features)
+    out["sample"] = beat["r"]
+    out["emitted"] = emitted
+    out["search_back"] = beat["search_back"]
+    _make(state, beat, window, features, out)
+    out["first"] = 1
+    out["final"] = 1
+    waited = emitted - beat["r"]
+    following = features[NEXT:CONTEXT]
+    if state["pending_count"] > 1:
+        timing.fill_next(state["references"], state["pending"][1]["interval"], False, following)
+    elif state["last_r"] == NEVER:
+        timing.fill_next(state["references"], 0.0, False, following)
+    elif waited >= _WAIT:
+        timing.fill_next(state["references"], waited / FS, True, following)
+    else:
+        out["final"] = 0
+        following[:] = 0.0
+        _let_wait(state, window, features, out)
+    for i in range(state["pending_count"]):
+        state["pending"][i] = state["pending"][i + 1]
+    state["pending_count"] -= 1
+    return True
+
+
+@kernel
+def _make(state, beat, window, features, out):  # type: ignore[no-untyped-def]
+    """Describe a beat, but for what is known of the next, and learn from it."""
+    r, interval, references = beat["r"], beat["interval"], state["references"]
+    timing.refer(state, interval, references)
+    timing.fill(state, references, features)
     features[_CERTAINTY] = min(max(beat["logit"], -_MOST_CERTAIN), _MOST_CERTAIN)
     features[_CALM] = beat["trust"]
     features[_CALM_ENOUGH] = beat["worth"]
@@ -289,9 +353,6 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     for i in range(leads * channels, MAX_LEADS * channels):
         window[i] = 0.0
     features[CONTEXT + leads * LEAD :] = 0.0
-    out["sample"] = r
-    out["emitted"] = max(last, beat["known"])
-    out["search_back"] = beat["search_back"]
     out["rule"] = rule
     out["leads"] = leads
     early = to_mean < EARLY
@@ -306,7 +367,46 @@ def pop(state, until, window, features, out):  # type: ignore[no-untyped-def]
     state["beat_count"] += 1
     if interval > 0.0:
         timing.keep(state, interval)
-    for i in range(state["pending_count"]):
-        state["pending"][i] = state["pending"][i + 1]
-    state["pending_count"] -= 1
+
+
+@kernel
+def _copy(beat, other):  # type: ignore[no-untyped-def]
+    """Copy a row of a beat, but for what tells it from the beat's other row."""
+    other["sample"] = beat["sample"]
+    other["emitted"] = beat["emitted"]
+    other["search_back"] = beat["search_back"]
+    other["rule"] = beat["rule"]
+    other["leads"] = beat["leads"]
+
+
+@kernel
+def _let_wait(state, window, features, out):  # type: ignore[no-untyped-def]
+    """Keep a beat that has been told for its final row."""
+    waiting = state["waiting"]
+    waiting["waits"] = 1
+    _copy(out, waiting["beat"])
+    waiting["window"][:] = window
+    waiting["features"][:] = features
+    waiting["references"] = state["references"]
+    waiting["fixed"] = NEVER
+    waiting["next"] = 0.0
+
+
+@kernel
+def _make_final(waiting, until, window, features, out):  # type: ignore[no-untyped-def]
+    """Make the final row of the beat that waits if what is known of the next was settled before sample `until`."""
+    emitted, interval = waiting["fixed"], waiting["next"]
+    awaited = emitted == NEVER
+    if awaited:
+        emitted, interval = waiting["beat"]["sample"] + _WAIT, _WAIT / FS
+    if emitted >= until:
+        return False
+    window[:] = waiting["window"]
+    features[:] = waiting["features"]
+    timing.fill_next(waiting["references"], interval, awaited, features[NEXT:CONTEXT])
+    _copy(waiting["beat"], out)
+    out["emitted"] = emitted
+    out["first"] = 0
+    out["final"] = 1
+    waiting["waits"] = 0
     return True

@@ -192,6 +192,6 @@ def _repeat(ticks: Sequence[Sequence[Chunk]], classifier: Names | None, two_lead
         before = time.perf_counter()
         events = ward.feed(tick, now=0.1 * number)
         calls.append(time.perf_counter() - before)
-        beats += sum(isinstance(event, Beat) for event in events)
+        beats += sum(isinstance(event, Beat) and event.final for event in events)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return Repetition(cpu, wall, calls, ward.stages(sum(calls)), beats)

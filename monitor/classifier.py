@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.beats import channels_of, features_of
+from monitor.beats import FEATURES, channels_of, features_of
 from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
 from monitor.exceptions import ConfigError, ModelError
 from monitor.window import AFTER, BEFORE, STRIDE, WIDTH
@@ -39,7 +39,10 @@ CARD_FILE: Final = "card.json"
 
 
 def front_end(leads: int) -> dict[str, Any]:
-    """What the card of a model for so many leads must say about its inputs and outputs, word by word."""
+    """What the card of a model for so many leads must say about its inputs and outputs, word by word.
+
+    A model need not take all the features: its card may list fewer of them, in its own order.
+    """
     return {
         "fs": FS,
         "before": BEFORE,
@@ -61,7 +64,7 @@ class Names(Protocol):
 
         Args:
             windows: (n, channels, WIDTH) float32; a model reads the first ones, those of its own leads.
-            features: (n, features) float32; the same.
+            features: (n, len(FEATURES)) float32; a model reads those that its card names.
 
         Returns:
             (n, len(AAMI_CLASSES)) float32 probabilities.
@@ -138,13 +141,20 @@ def check_card(card: dict[str, Any], where: str) -> int:
     """
     leads: int = card["leads"] if card.get("leads") in range(1, MAX_LEADS + 1) else 1
     for key, value in front_end(leads).items():
-        if card.get(key) != value:
+        if not (_are_features(card.get(key), value) if key == "features" else card.get(key) == value):
             raise ModelError(
                 f"made for another front end: {key} differs",
                 where=where,
                 remedy="train a model with this version of wardbeat",
             )
     return leads
+
+
+def _are_features(named: Any, known: list[str]) -> bool:
+    """Whether a card's list names some of the known features, each once."""
+    if not isinstance(named, list) or not named or not all(name in known for name in named):
+        return False
+    return len(set(named)) == len(named)
 
 
 def pins() -> dict[str, str]:
@@ -216,7 +226,8 @@ class Classifier:
             ) from None
         self.leads = check_card(self.card, str(self.path))
         self._torch = torch
-        self._channels, self._features = len(channels_of(self.leads)), len(features_of(self.leads))
+        self._channels = len(channels_of(self.leads))
+        self._columns = np.array([FEATURES.index(name) for name in self.card["features"]])
         self._module = module.eval()
 
     def _verify(self) -> None:
@@ -225,7 +236,7 @@ class Classifier:
             windows, features = decode_array(golden["windows"]), decode_array(golden["features"])
             expected = decode_array(golden["probabilities"])
             for _ in range(3):  # TorchScript optimises during the first calls
-                found = self.classify(windows, features)
+                found = self.answer(windows, features)
             if found.shape != expected.shape:
                 raise ValueError(f"{found.shape} values for {expected.shape}")
             worst = float(np.max(np.abs(found - expected)))
@@ -243,11 +254,14 @@ class Classifier:
 
     def classify(self, windows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Name beats; see :meth:`Names.classify`."""
+        return self.answer(windows[:, : self._channels], np.take(features, self._columns, axis=1))
+
+    def answer(self, windows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same from what the model takes and nothing else: its own channels, and the features its card names."""
         torch = self._torch
         count = len(windows)
         result = np.empty((count, len(AAMI_CLASSES)), np.float32)
         batch = self._batch
-        windows, features = windows[:, : self._channels], features[:, : self._features]
         with torch.inference_mode():
             for first in range(0, count, batch):
                 here = min(batch, count - first)
@@ -339,12 +353,12 @@ def check_rows(classifier: Classifier) -> None:
         ModelError: they are not.
     """
     windows, features = (decode_array(classifier.card["golden"][name]) for name in ("windows", "features"))
-    together = classifier.classify(windows, features)
-    turned = classifier.classify(windows[::-1].copy(), features[::-1].copy())[::-1]
-    alone = [classifier.classify(windows[i : i + 1], features[i : i + 1])[0] for i in range(len(windows))]
+    together = classifier.answer(windows, features)
+    turned = classifier.answer(windows[::-1].copy(), features[::-1].copy())[::-1]
+    alone = [classifier.answer(windows[i : i + 1], features[i : i + 1])[0] for i in range(len(windows))]
     strange_w, strange_f = windows.copy(), features.copy()
     strange_w[1::2], strange_f[1::2] = 1e3, -1e3
-    among = classifier.classify(strange_w, strange_f)[::2]
+    among = classifier.answer(strange_w, strange_f)[::2]
     same = (together == turned).all() and (together[::2] == among).all()
     if not same or any((one != row).any() for one, row in zip(alone, together, strict=True)):
         raise ModelError(

@@ -64,6 +64,9 @@ class Qrs(Event):
 class Beat(Event):
     """A beat was named. Every beat ends with exactly one event with `final` true.
 
+    A provisional one comes when the beat's window is complete, 408 ms after R, and the final one when the next beat is
+    known or has been awaited until 1.2 s after R. Where it is known by then, the final one comes alone.
+
     Attributes:
         symbol: annotation symbol, one of N S V F Q.
         aami: AAMI class, the same letter.

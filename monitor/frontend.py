@@ -70,11 +70,15 @@ _CHANGES: Final = MAX_LEADS * (_SCRATCH // quality.LOST + 2)
 
 def capacity(samples: int, segments: int) -> int:
     """An upper bound of the marks that so many samples at 360 Hz in so many runs can bring."""
-    return 2 * beat_capacity(samples, segments) + 3 * MAX_LEADS * (samples // quality.LOST + 2 * segments)
+    return 2 * _most_beats(samples, segments) + 3 * MAX_LEADS * (samples // quality.LOST + 2 * segments)
 
 
 def beat_capacity(samples: int, segments: int) -> int:
-    """An upper bound of the beats that so many samples at 360 Hz in so many runs can bring."""
+    """An upper bound of the rows of beats, two a beat, that so many samples at 360 Hz in so many runs can bring."""
+    return 2 * _most_beats(samples, segments)
+
+
+def _most_beats(samples: int, segments: int) -> int:
     return samples // qrs.REFRACTORY + segments * _ROOM
 
 
@@ -166,7 +170,7 @@ def _any_off(state):  # type: ignore[no-untyped-def]
 
 @kernel
 def _finish(state, row, until, found, windows, features, count):  # type: ignore[no-untyped-def]
-    """List the beats whose windows are complete before sample `until`."""
+    """List the rows of beats that are due before sample `until`."""
     while beats.pop(state["beats"], until, windows[count], features[count], found[count]):
         found[count]["row"] = row
         count += 1
@@ -179,26 +183,29 @@ def _merge(  # type: ignore[no-untyped-def]
 ):
     """Act on a block's detections and lead changes in the order of their samples; list them as marks.
 
-    A beat whose window was complete before its lead was lost is finished on that lead.
+    A beat whose window was complete before its lead was lost is finished on that lead, and one whose window was
+    complete before the next beat was found knows nothing of that yet.
     """
     i, j = 0, 0
     while i < detected or j < changed:
         if j < changed and (i >= detected or changes[j]["emitted"] <= detections[i]["emitted"]):
             beat_count = _finish(state, row, changes[j]["emitted"], found, windows, features, beat_count)
+            at = changes[j]["emitted"]
             count = _note_change(state, row, changes[j], marks, count)
             j += 1
         else:
             detection = detections[i]
-            peak, emitted, back = detection["peak"], detection["emitted"], detection["search_back"]
+            peak, at, back = detection["peak"], detection["emitted"], detection["search_back"]
             if detection["kind"] == qrs.TRIGGER:
                 r = beats.foresee(state["beats"], peak)
-                count = _mark(marks, count, row, TRIGGER, r, emitted, 0, 0)
+                count = _mark(marks, count, row, TRIGGER, r, at, 0, 0)
             else:
+                beat_count = _finish(state, row, at, found, windows, features, beat_count)
                 r = beats.push(state["beats"], detection)
-                count = _mark(marks, count, row, QRS, r, emitted, 0, back)
+                count = _mark(marks, count, row, QRS, r, at, 0, back)
             i += 1
         if state["lost"]:  # after a beat too: one from before the loss may be announced during it
-            beats.forget_timing(state["beats"])
+            beats.forget_timing(state["beats"], at)
     return count, _finish(state, row, state["beats"]["written"], found, windows, features, beat_count)
 
 
@@ -215,7 +222,7 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
             was measured.
 
     Returns:
-        How many marks and beats were made; within a bed both are in the order of `emitted`.
+        How many marks and rows of beats were made; within a bed both are in the order of `emitted`.
     """
     settled = np.empty((MAX_LEADS, _SCRATCH))
     flags = np.empty((MAX_LEADS, _SCRATCH), np.int64)

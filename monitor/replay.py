@@ -1,11 +1,12 @@
 """Records as streams: cut into chunks, and analysed as fast as the machine allows.
 
 A record ends, a bed's stream does not: when the last sample is in, the last beats still wait for the rest of their
-window. :func:`analyse` therefore lets :data:`PADDING` seconds of the record's last value follow, and takes from them
-nothing but the names of the beats that were already there:
+window, or for the next beat. :func:`analyse` therefore lets :data:`PADDING` seconds of the record's last value follow,
+and takes from them nothing but the names of the beats that were already there:
 
 - a beat whose detection was on its way when the record ended is told; one that lies beyond the end, and one that is
   found by looking back only because the padding is silent, is not, nor is what is found after it;
+- the record's last beat knows nothing of a next one: its provisional name becomes the final one;
 - rhythms, alarms and signal quality end with the record: nobody's heart stood still in the padding.
 
 What the padding fixed carries the record's length as `emitted`: the record's end fixed it, not a sample. So what is
@@ -16,7 +17,8 @@ told at its end rests on the whole record and may differ in a longer one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -84,31 +86,40 @@ def analyse(
     name = bed or bed_of(record.name)
     length = len(record.signal)
     ward = Ward(classifier, two_leads=two_leads, capacity=1)
-    open_beats: set[int] = set()
+    open_beats: dict[int, Beat | None] = {}  # what is not final yet, and its provisional name
     commands = [Describe(name, record.leads)]
     for chunk in chunks_of(record, name, size):
         events = ward.feed([chunk], commands, chunk.end / record.fs)
         commands = []
         for event in events:
             if isinstance(event, Qrs):
-                open_beats.add(event.sample)
-            elif isinstance(event, Beat) and event.final:
-                open_beats.discard(event.sample)
+                open_beats[event.sample] = None
+            elif isinstance(event, Beat):
+                open_beats[event.sample] = event
+                if event.final:
+                    del open_beats[event.sample]
         yield events
     padding = np.repeat(record.signal[-1:], round(PADDING * record.fs), 0)
     last = Chunk(name, STREAM, -(-length // size), length, record.fs, padding)
     yield _finish(ward.feed([last], now=last.end / record.fs), length, open_beats)
 
 
-def _finish(events: list[Event], length: int, open_beats: set[int]) -> list[Event]:
+def _finish(events: list[Event], length: int, open_beats: Mapping[int, Beat | None]) -> list[Event]:
     """What the padding says of the record: where its last beats are, and their names."""
-    told = set()
+    told: list[Beat] = []
     for event in events:
         if isinstance(event, Beat):
             if event.sample >= length or (event.search_back and event.sample not in open_beats):
                 break
-            told.add(event.sample)
-    kept: list[Event] = [event for event in events if isinstance(event, Qrs | Beat) and event.sample in told]
+            told.append(event)
+    if not told:
+        return []
+    last = told[-1].sample
+    named = open_beats.get(last) or next(beat for beat in told if beat.sample == last)
+    told = [beat for beat in told if beat.sample != last] + [replace(named, final=True)]
+    samples = {beat.sample for beat in told}
+    kept: list[Event] = [event for event in events if isinstance(event, Qrs) and event.sample in samples]
+    kept += told
     for event in kept:
         event.emitted = length
     return kept

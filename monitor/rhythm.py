@@ -17,6 +17,10 @@ that a beat which arrived in time but is still on its way through the detector c
 Where no lead can be analysed, the clock stands still and no interval is measured across: a beat from before
 the loss may be announced during it, so beats announced then count only if they turn out to lie after it.
 
+A beat counts by its first name at once. If its final one differs, and no signal was lost in between, the last beat is
+taken back and counts anew: what that changes is told as revised, the rest is not told again. A condition that the first
+name had ended begins anew at that beat; a rhythm that it had brought is replaced from where that began.
+
 The heart rate is the mean of the last 8 intervals, of the last 4 when those are longer than 1.2 s.
 """
 
@@ -52,14 +56,15 @@ LOW, HIGH = 50.0, 120.0
 VENTRICULAR: Final = 2
 """Index of V in :data:`monitor.ecg.AAMI_CLASSES`."""
 
-ITEM_QUALITY, ITEM_QRS, ITEM_BEAT = 0, 1, 2
+ITEM_QUALITY, ITEM_QRS, ITEM_REVISION, ITEM_BEAT = range(4)
+"""A revision is the final name of the last beat; one that is known with the next beat's name comes before that."""
 ITEM: Final = np.dtype(
     [
         ("row", np.int64),
         ("kind", np.int64),
         ("sample", np.int64),
         ("emitted", np.int64),
-        ("value", np.int64),  # QUALITY: why no lead can be analysed, or OK; BEAT: AAMI class
+        ("value", np.int64),  # QUALITY: why no lead can be analysed, or OK; BEAT, REVISION: AAMI class
     ],
     align=True,
 )
@@ -73,6 +78,7 @@ CHANGE: Final = np.dtype(
         ("emitted", np.int64),
         ("value", np.float64),
         ("limit", np.float64),
+        ("revised", np.int64),  # whether another name of a beat is why
     ],
     align=True,
 )
@@ -81,6 +87,23 @@ RHYTHM: Final = -1
 _INTERVALS: Final = 16
 _BEATS: Final = 8
 _VENTRICULAR: Final = 300  # a minute of the fastest that can be found
+_NEVER: Final = -(1 << 40)
+
+TOLD: Final = np.dtype([("label", np.int64), ("at", np.int64)], align=True)
+"""A rhythm and where it was told to begin."""
+
+BEFORE: Final = np.dtype(
+    [
+        ("run", np.int64),
+        ("run_at", np.int64),
+        ("vtach", np.int64),
+        ("vrun", np.int64),
+        ("told", TOLD),
+        ("previous", TOLD),
+    ],
+    align=True,
+)
+"""What stood before the last beat, should that be taken back."""
 
 STATE: Final = np.dtype(
     [
@@ -101,7 +124,9 @@ STATE: Final = np.dtype(
         ("run_at", np.int64),
         ("ventricular_at", np.int64, (_VENTRICULAR,)),  # a ring
         ("ventricular_count", np.int64),
-        ("label", np.int64),
+        ("told", TOLD),  # the rhythm
+        ("previous", TOLD),  # the one before it
+        ("before", BEFORE),
         ("active", np.int64, (len(CONDITIONS),)),
     ],
     align=True,
@@ -124,6 +149,7 @@ def _say(row, code, on, sample, emitted, value, limit, out, count):  # type: ign
     change["emitted"] = emitted
     change["value"] = value
     change["limit"] = limit
+    change["revised"] = 0
     return count + 1
 
 
@@ -164,10 +190,21 @@ def _heart_rate(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _copy(told, other):  # type: ignore[no-untyped-def]
+    other["label"], other["at"] = told["label"], told["at"]
+
+
+@kernel
+def _is(told, other):  # type: ignore[no-untyped-def]
+    return told["label"] == other["label"] and told["at"] == other["at"]
+
+
+@kernel
 def _relabel(state, row, label, sample, emitted, out, count):  # type: ignore[no-untyped-def]
-    if state["label"] == label:
+    if state["told"]["label"] == label:
         return count
-    state["label"] = label
+    _copy(state["told"], state["previous"])
+    state["told"]["label"], state["told"]["at"] = label, sample
     return _say(row, RHYTHM, label, sample, emitted, 0.0, 0.0, out, count)
 
 
@@ -218,7 +255,7 @@ def _on_qrs(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
     if state["active"][ASYSTOLE]:
         state["interval_count"] = 0  # the pause is not a rate
         count = _set(state, row, ASYSTOLE, 0, r, emitted, 0.0, ASYSTOLE_AFTER, out, count)
-    if state["label"] == _ASYSTOLE:
+    if state["told"]["label"] == _ASYSTOLE:
         count = _relabel(state, row, _NORMAL, r, emitted, out, count)
     rate = _heart_rate(state)
     state["heart_rate"] = rate
@@ -255,9 +292,8 @@ def _is_periodic(state, period):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _on_beat(state, row, r, aami, emitted, out, count):  # type: ignore[no-untyped-def]
-    if state["reason"] != OK or r < state["usable"]:
-        return count
+def _take(state, r, aami):  # type: ignore[no-untyped-def]
+    """Add a beat to those known."""
     state["beat_at"][state["beat_count"] % _BEATS] = r
     state["beat_class"][state["beat_count"] % _BEATS] = aami
     state["beat_count"] += 1
@@ -269,19 +305,65 @@ def _on_beat(state, row, r, aami, emitted, out, count):  # type: ignore[no-untyp
         state["run"] += 1
     else:
         state["run"] = 0
+
+
+@kernel
+def _take_back(state):  # type: ignore[no-untyped-def]
+    """Take the last beat from those known."""
+    state["beat_count"] -= 1
+    if state["beat_class"][state["beat_count"] % _BEATS] == VENTRICULAR:
+        state["ventricular_count"] -= 1
+        state["ventricular_at"][state["ventricular_count"] % _VENTRICULAR] = _NEVER
+    state["run"], state["run_at"] = state["before"]["run"], state["before"]["run_at"]
+
+
+@kernel
+def _on_beat(state, row, r, aami, emitted, out, count):  # type: ignore[no-untyped-def]
+    if state["reason"] != OK or r < state["usable"]:
+        return count
+    before = state["before"]
+    before["run"], before["run_at"] = state["run"], state["run_at"]
+    before["vtach"], before["vrun"] = state["active"][VTACH], state["active"][VRUN]
+    _copy(state["told"], before["told"])
+    _copy(state["previous"], before["previous"])
+    _take(state, r, aami)
+    return _weigh(state, row, r, emitted, out, count)
+
+
+@kernel
+def _on_revision(state, row, r, aami, emitted, out, count):  # type: ignore[no-untyped-def]
+    last = (state["beat_count"] - 1) % _BEATS
+    if state["beat_count"] == 0 or state["beat_at"][last] != r or state["beat_class"][last] == aami:
+        return count
+    _take_back(state)
+    _take(state, r, aami)
+    first = count
+    count = _weigh(state, row, r, emitted, out, count)
+    for i in range(first, count):
+        out[i]["revised"] = 1
+    before = state["before"]
+    changed = state["told"]["label"] != before["told"]["label"]
+    _copy(before["told"] if changed else before["previous"], state["previous"])
+    return count
+
+
+@kernel
+def _weigh(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
+    """See what the last beat, at `r`, makes of runs and of the rhythm, given what stood before it."""
+    before = state["before"]
     run = state["run"]
     rate = 0.0
     if run >= 3:
         span = min(run, 5) - 1
         first = state["beat_at"][(state["beat_count"] - 1 - span) % _BEATS]
         rate = 60.0 * span * FS / max(r - first, 1)
-    is_vt = 1 if run >= 5 and rate > VT_RATE else 0
-    onset = state["run_at"] if run else r
-    # A slower ventricular beat within the run does not end the tachycardia; one of another kind does.
-    if is_vt or run == 0:
-        count = _set(state, row, VTACH, is_vt, onset, emitted, rate, VT_RATE, out, count)
-    is_run = 1 if run >= 3 and state["active"][VTACH] == 0 else 0
-    count = _set(state, row, VRUN, is_run, onset, emitted, float(run), 3.0, out, count)
+    vtach = 1 if run >= 5 and rate > VT_RATE else 0
+    if run:  # a slower ventricular beat within the run does not end the tachycardia; one of another kind does
+        vtach = max(vtach, before["vtach"])
+    vrun = 1 if run >= 3 and vtach == 0 else 0
+    begun = state["run_at"] if run else r
+    count = _set(state, row, VTACH, vtach, r if before["vtach"] else begun, emitted, rate, VT_RATE, out, count)
+    count = _set(state, row, VRUN, vrun, r if before["vrun"] else begun, emitted, float(run), 3.0, out, count)
     label = _NORMAL
     at = r
     if state["active"][ASYSTOLE]:
@@ -296,6 +378,11 @@ def _on_beat(state, row, r, aami, emitted, out, count):  # type: ignore[no-untyp
         at = state["beat_at"][(state["beat_count"] - 6) % _BEATS]
     if label == _NORMAL and state["beat_count"] < 3:
         return count
+    if state["told"]["label"] != before["told"]["label"]:  # the beat's first name brought it
+        if not _is(state["told"], before["previous"]):
+            at = min(at, state["told"]["at"])
+        elif label == before["told"]["label"]:  # it had ended, and the first name let it go on
+            at = before["told"]["at"]
     return _relabel(state, row, label, at, emitted, out, count)
 
 
@@ -325,6 +412,8 @@ def step(states, items, ends, out):  # type: ignore[no-untyped-def]
                 _on_quality(state, emitted, item["value"])
             elif item["kind"] == ITEM_QRS:
                 count = _on_qrs(state, row, item["sample"], emitted, out, count)
+            elif item["kind"] == ITEM_REVISION:
+                count = _on_revision(state, row, item["sample"], item["value"], emitted, out, count)
             else:
                 count = _on_beat(state, row, item["sample"], item["value"], emitted, out, count)
             i += 1

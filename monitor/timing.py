@@ -17,6 +17,18 @@ import numpy as np
 from monitor import ordered
 from monitor.kernel import kernel
 
+NEXT_FEATURES: Final = (
+    "next_known",  # 1: the interval after the beat is measured
+    "next_awaited",  # 1: none came in time; what follows is then of the time waited, which the interval exceeds
+    "next_to_mean8",  # log of that interval over the mean of the 8 before the beat
+    "next_to_median40",
+    "next_to_mean120",
+    "next_to_normal",
+    "next_to_interval",  # over the interval before the beat
+    "pair_to_median40",  # the mean of the intervals before and after it, over the median
+)
+"""What is known of the next beat: :func:`fill_next` fills them in a final row; in a provisional one they are 0."""
+
 CONTEXT_FEATURES: Final = (
     "rr_to_mean8",  # log of the interval before the beat over the mean of the 8 before it
     "rr_to_mean40",
@@ -54,10 +66,16 @@ CONTEXT_FEATURES: Final = (
     "certainty",  # log odds that the detector's judge gives it
     "calm",  # 1 in a calm signal, 0 in a restless one
     "calm_enough",  # the same for more restlessness
+    *NEXT_FEATURES,
 )
 """Features of timing, and what the detector says of the beat: the same whatever the leads."""
 
 CONTEXT: Final = len(CONTEXT_FEATURES)
+NEXT: Final = CONTEXT - len(NEXT_FEATURES)
+"""Where those of the next beat begin."""
+
+LONGEST_WAIT: Final = 1.2
+"""Seconds after R for which the next beat is awaited."""
 
 MOST: Final = 120
 """Intervals that are kept."""
@@ -68,6 +86,18 @@ EARLY: Final = -0.12
 TO_NORMAL: Final = CONTEXT_FEATURES.index("rr_to_normal")
 _SCALES: Final = np.array([8, 40, MOST])
 """Beats over which intervals are compared."""
+
+REFERENCES: Final = np.dtype(
+    [
+        ("interval", np.float64),  # before the beat, s; 0: unknown
+        ("mean8", np.float64),
+        ("median40", np.float64),
+        ("mean120", np.float64),
+        ("normal", np.float64),
+    ],
+    align=True,
+)
+"""What a beat's interval, and later the one after it, are compared with: as it was before the beat."""
 
 
 @kernel
@@ -144,20 +174,50 @@ def _changes(state, most):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill(state, interval, f):  # type: ignore[no-untyped-def]
-    """Fill in the features of timing; `state` knows nothing of this beat yet."""
-    mean8 = _mean(state, 8)
-    median40 = _quantile(state, 1, 0.5)
+def refer(state, interval, references):  # type: ignore[no-untyped-def]
+    """Note what a beat with that interval before it is compared with; `state` knows nothing of this beat yet."""
+    references["interval"] = interval
+    references["mean8"] = _mean(state, 8)
+    references["median40"] = _quantile(state, 1, 0.5)
+    references["mean120"] = _mean(state, 120)
+    references["normal"] = state["normal_rr"]
+
+
+@kernel
+def fill_next(references, interval, awaited, f):  # type: ignore[no-untyped-def]
+    """Fill in the features of the next beat.
+
+    Args:
+        references: a REFERENCES record.
+        interval: after the beat, s; 0: unknown.
+        awaited: whether that is only how long the next beat has been awaited.
+        f: (len(NEXT_FEATURES),) receives them.
+    """
+    before, median40 = references["interval"], references["median40"]
+    f[0] = 1.0 if interval > 0.0 and not awaited else 0.0
+    f[1] = 1.0 if interval > 0.0 and awaited else 0.0
+    f[2] = log_ratio(interval, references["mean8"])
+    f[3] = log_ratio(interval, median40)
+    f[4] = log_ratio(interval, references["mean120"])
+    f[5] = log_ratio(interval, references["normal"])
+    f[6] = log_ratio(interval, before)
+    f[7] = log_ratio(0.5 * (before + interval), median40) if before > 0.0 and interval > 0.0 else 0.0
+
+
+@kernel
+def fill(state, references, f):  # type: ignore[no-untyped-def]
+    """Fill in the features of timing up to the beat itself; `state` knows nothing of this beat yet."""
+    interval, mean8, median40 = references["interval"], references["mean8"], references["median40"]
     f[0] = log_ratio(interval, mean8)
     f[1] = log_ratio(interval, _mean(state, 40))
-    f[2] = log_ratio(interval, _mean(state, 120))
+    f[2] = log_ratio(interval, references["mean120"])
     f[3] = log_ratio(interval, _quantile(state, 0, 0.5))
     f[4] = log_ratio(interval, median40)
     f[5] = log_ratio(interval, _quantile(state, 2, 0.5))
     for s in range(1, 3):
         f[4 + 2 * s] = log_ratio(interval, _quantile(state, s, 0.1))
         f[5 + 2 * s] = log_ratio(interval, _quantile(state, s, 0.9))
-    f[10] = log_ratio(interval, state["normal_rr"])
+    f[10] = log_ratio(interval, references["normal"])
     f[11] = log_ratio(interval, _quantile(state, 0, 0.0))
     f[12] = log_ratio(interval, _quantile(state, 0, 1.0))
     f[13] = log_ratio(interval, _past(state, 1))

@@ -10,7 +10,7 @@ stream was cut into messages, on the order of messages within the reordering win
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -169,6 +169,30 @@ class _Bed:
         return self.lead_names[lead] if lead < len(self.lead_names) else str(lead)
 
 
+def _beats(
+    by_row: Mapping[int, _Bed],
+    found: NDArray[np.void],
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float32] | None,
+    answers: NDArray[np.int8],
+) -> Iterator[tuple[_Bed, int, Beat, list[int]]]:
+    """The rows of beats as events; with each its bed, its `emitted` at 360 Hz, and what the models said."""
+    shown = [None] * len(found) if probabilities is None else np.round(probabilities, 4).tolist()
+    told = zip(
+        *(found[name].tolist() for name in ("row", "sample", "emitted", "search_back", "leads", "final")),
+        labels.tolist(),
+        shown,
+        answers.tolist(),
+        strict=True,
+    )
+    for row, sample, emitted, back, leads, final, label, p, answer in told:
+        bed, name = by_row[row], AAMI_CLASSES[label]
+        spread = dict(zip(AAMI_CLASSES, p, strict=True)) if NAMED in answer else None
+        at = bed.emitted(emitted)
+        beat = Beat(bed.name, bed.device(sample), at, name, name, bool(final), spread, bool(back), leads)
+        yield bed, emitted, beat, answer
+
+
 class Ward:
     """The beds of a ward and everything known about them.
 
@@ -293,11 +317,16 @@ class Ward:
         return events
 
     def _abandon(self, bed: _Bed) -> list[Event]:
-        """Name the beats whose windows will never be complete: Q, unclassifiable."""
-        state = self.state[bed.row]["front"]["beats"]
+        """Name for good the beats that wait: as they were named, or Q where the window will never be complete."""
+        state = self.state["front"]["beats"][bed.row : bed.row + 1]
         at = bed.emitted(max(bed.position - 1, 0))
-        waiting = state["pending"]["r"][: int(state["pending_count"])].tolist()
-        return [Beat(bed.name, bed.device(r), at, "Q", "Q") for r in waiting]
+        waiting = state["waiting"][state["waiting"]["waits"] == 1]
+        found = waiting["beat"].copy()  # asked again, the same model says the same of the same row
+        found["row"], found["emitted"], found["final"] = bed.row, max(bed.position - 1, 0), 1
+        names = self._name(found, waiting["window"], waiting["features"])
+        events: list[Event] = [beat for _, _, beat, _ in _beats({bed.row: bed}, found, *names)]
+        pending = state["pending"]["r"][0, : int(state["pending_count"][0])].tolist()
+        return events + [Beat(bed.name, bed.device(r), at, "Q", "Q") for r in pending]
 
     def _table_of(self, fs_mhz: int) -> tuple[int, int]:
         """Number of the resampling table of a rate, mHz, and its look-ahead."""
@@ -363,7 +392,7 @@ class Ward:
     def _name(
         self, found: NDArray[np.void], windows: NDArray[np.float32], features: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None, NDArray[np.int8]]:
-        """AAMI class numbers of the beats, the networks' probabilities if there are networks, and how these answered.
+        """AAMI class numbers of rows of beats, the networks' probabilities if there are any, and how these answered.
 
         Beats that two leads show go to the model for two leads, all others to that for one, each in batches of their
         own. A row of probabilities that are not numbers stands for a beat the network failed to name; then the model
@@ -406,9 +435,10 @@ class Ward:
         items = np.empty(len(marks) + len(found), rhythm.ITEM)
         n = len(marks)
         kind = np.where(marks["kind"] == frontend.QRS, rhythm.ITEM_QRS, rhythm.ITEM_QUALITY)
+        stage = np.where(found["first"], rhythm.ITEM_BEAT, rhythm.ITEM_REVISION)
         for name, of_mark, of_beat in (
             ("row", marks["row"], found["row"]),
-            ("kind", kind, rhythm.ITEM_BEAT),
+            ("kind", kind, stage),
             ("sample", marks["sample"], found["sample"]),
             ("emitted", marks["emitted"], found["emitted"]),
             ("value", marks["value"], labels),
@@ -454,34 +484,24 @@ class Ward:
                     for why, code in alarms.OF_REASON.items():
                         cause = ONSET if align.REASONS[value] == why else END
                         alarm_causes.append((emitted, 0, bed, (code, cause, bed.device(sample), at)))
-        shown = [None] * len(found) if probabilities is None else np.round(probabilities, 4).tolist()
-        told = zip(
-            *(found[name].tolist() for name in ("row", "sample", "emitted", "search_back", "leads")),
-            labels.tolist(),
-            shown,
-            answers.tolist(),
-            strict=True,
-        )
-        for row, sample, emitted, back, leads, label, p, answer in told:
-            bed, name = by_row[row], AAMI_CLASSES[label]
-            at = bed.emitted(emitted)
-            spread = dict(zip(AAMI_CLASSES, p, strict=True)) if NAMED in answer else None
-            events.append(Beat(bed.name, bed.device(sample), at, name, name, True, spread, bool(back), leads))
+        for bed, emitted, beat, answer in _beats(by_row, found, labels, probabilities, answers):
+            events.append(beat)
             bed.note_answers(answer)
             if bool(bed.broken) != ("MODEL" in bed.technical):
                 bed.technical ^= {"MODEL"}
-                why = "beats are named by rule" if spread is None else "beats of two leads are named from one"
+                why = "beats are named by rule" if beat.p is None else "beats of two leads are named from one"
                 cause = ONSET if bed.broken else END
-                failure = ("MODEL", cause, bed.device(sample), at, None, None, why if bed.broken else None)
+                failure = ("MODEL", cause, beat.sample, beat.emitted, None, None, why if bed.broken else None)
                 alarm_causes.append((emitted, 2, bed, failure))
-        for row, code, on, sample, emitted, value, limit in changes.tolist():
+        for row, code, on, sample, emitted, value, limit, revised in changes.tolist():
             bed = by_row[row]
             at = bed.emitted(emitted)
             if code == rhythm.RHYTHM:
                 events.append(Rhythm(bed.name, bed.device(sample), at, rhythm.LABELS[on]))
             else:
                 cause = ONSET if on else END
-                step = (rhythm.CONDITIONS[code], cause, bed.device(sample), at, value, limit)
+                reason = "revised" if revised else None
+                step = (rhythm.CONDITIONS[code], cause, bed.device(sample), at, value, limit, reason)
                 alarm_causes.append((emitted, 1, bed, step))
         for _, _, bed, arguments in sorted(alarm_causes, key=lambda cause: cause[:2]):
             events += self._bedside(bed).apply(*arguments)
@@ -566,7 +586,7 @@ class Ward:
             bed.origin,
             bed.position,
             rate if rate > 0 and not quiet else None,
-            rhythm.LABELS[int(state["label"])] or None,
+            rhythm.LABELS[int(state["told"]["label"])] or None,
             pvc,
             float(state["low"]),
             float(state["high"]),

@@ -13,6 +13,7 @@ import torch
 
 from monitor.classifier import CARD_FILE, TOLERANCE, Classifier, check_rows, digest_of, encode_array, front_end
 from monitor.exceptions import ModelError
+from monitor.timing import LONGEST_WAIT
 from trainer.files import whole_file, write_json
 from trainer.golden import golden_inputs
 from trainer.model import BeatNet, Named
@@ -76,6 +77,7 @@ def export(nets: Named, folder: Path, name: str, facts: Mapping[str, Any]) -> tu
         "batch": BATCH,
         **front_end(leads),
         "look_ahead_s": front_end(leads)["after"] / front_end(leads)["fs"],
+        "final_look_ahead_s": LONGEST_WAIT,
         "front_end": fingerprint(),
         "versions": versions(),
         **facts,

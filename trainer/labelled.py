@@ -35,7 +35,7 @@ ROW: Final = np.dtype(
         ("label", np.int8),  # index into AAMI_CLASSES
         ("final", np.bool_),  # whether these were the features of the beat's last name
         ("sample", np.int64),  # R peak, on the record's clock
-        ("emitted", np.int64),  # the sample that completed the window
+        ("emitted", np.int64),  # the sample that fixed the final name
     ]
 )
 
@@ -139,14 +139,23 @@ class Collector:
 
 
 def inputs_of(record: Record) -> tuple[NDArray[np.float32], NDArray[np.float32], list[Beat]]:
-    """What the monitor would ask a classifier about a record: windows, features, and the beat each belongs to."""
+    """What the monitor would ask a classifier about a record for the final names of its beats.
+
+    Returns:
+        Windows, features, and the beat each row belongs to. A last beat that the record's end makes final has the row
+        of its provisional name, if there is one, for that is what the final one rests on.
+    """
     collector = Collector()
-    beats = [event for batch in analyse(record, collector) for event in batch if isinstance(event, Beat)]
+    told = [event for batch in analyse(record, collector) for event in batch if isinstance(event, Beat)]
     leads = len(record.leads)
-    if not beats:
+    if not told:
         return _empty(leads)
-    windows = np.concatenate(collector.windows)[: len(beats), : len(channels_of(leads))]
-    return windows, np.concatenate(collector.features)[: len(beats), : len(features_of(leads))], beats
+    rows = [row for row, beat in enumerate(told) if beat.final]
+    beats = [told[row] for row in rows]
+    if beats[-1].emitted == len(record.signal):
+        rows[-1] = next(row for row, beat in enumerate(told) if beat.sample == beats[-1].sample)
+    windows = np.concatenate(collector.windows)[rows, : len(channels_of(leads))]
+    return windows, np.concatenate(collector.features)[rows, : len(features_of(leads))], beats
 
 
 def _empty(leads: int) -> tuple[NDArray[np.float32], NDArray[np.float32], list[Beat]]:
@@ -193,18 +202,17 @@ def labelled_beats(
     rows["final"] = [beats[i].final for i in chosen]
     rows["sample"] = [beats[i].sample for i in chosen]
     rows["emitted"] = [beats[i].emitted for i in chosen]
-    annotated, found = len(reference.beats()[0]), len({beat.sample for beat in beats})
-    return Labelled(windows[chosen], features[chosen], rows, record.leads, record.fs, annotated, found)
+    annotated = len(reference.beats()[0])
+    return Labelled(windows[chosen], features[chosen], rows, record.leads, record.fs, annotated, len(beats))
 
 
 def _labels(reference: Annotations, beats: list[Beat], fs: float) -> NDArray[np.int64]:
     """(n,) class number of each beat, Q where no annotation confirms it; -1: it lies in flutter."""
     samples, symbols = reference.beats()
-    at = np.array([beat.sample for beat in beats], np.int64)
-    found, which = np.unique(at, return_inverse=True)  # a beat may be named twice, provisionally and at last
+    found = np.array([beat.sample for beat in beats], np.int64)
     label = np.full(len(found), AAMI_CLASSES.index("Q"), np.int64)
     pairing = match_beats(samples, found, WINDOW * fs)
     label[pairing.test] = [AAMI_CLASSES.index(AAMI_OF_SYMBOL[symbols[i]]) for i in pairing.reference.tolist()]
     for first, last in flutter_intervals(reference.samples, reference.symbols):
         label[(found >= first) & (found <= last)] = -1
-    return label[which]
+    return label

@@ -15,7 +15,7 @@ export class Bed {
     this.info = info;
     this.ring = new Ring(info.leads.length);
     this.playout = new Playout();
-    /** Beats on the strip: 360 Hz index of the R peak -> symbol. @type {Map<number, string>} */
+    /** Beats on the strip, by the 360 Hz index of the R peak. @type {Map<number, {symbol: string, final: boolean}>} */
     this.beats = new Map();
     /** R peaks that have not been played out yet, for the heart. @type {number[]} */
     this.coming = [];
@@ -74,10 +74,11 @@ export class Bed {
     return true;
   }
 
-  /** @param {number} index @param {string} symbol */
-  nameBeat(index, symbol) {
+  /** A beat has a name; a final one takes the place of a provisional one.
+   * @param {number} index @param {string} symbol @param {boolean} final */
+  nameBeat(index, symbol, final) {
     if (index < this.ring.start) return;
-    this.beats.set(index, symbol);
+    this.beats.set(index, { symbol, final });
     for (const old of this.beats.keys()) {
       if (old > index - CAPACITY) break;
       this.beats.delete(old);

@@ -102,7 +102,7 @@ function receive(event) {
       break;
     case "beat": {
       const index = bed.indexOf(event.sample);
-      bed.nameBeat(index, event.symbol ?? "Q");
+      bed.nameBeat(index, event.symbol ?? "Q", event.final ?? true);
       sweep.label(bed, index);
       break;
     }

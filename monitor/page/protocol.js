@@ -30,6 +30,7 @@
  * @property {number} sample   device sample
  * @property {number} time     seconds since 1970
  * @property {string} [symbol]
+ * @property {boolean} [final]  false while another name may follow
  *
  * @typedef {object} AlarmFields
  * @property {string} id

@@ -10,6 +10,9 @@ import { FS } from "./protocol.js";
 const MM_PER_S = 25;
 const MM_PER_MV = 10;
 const ERASE_MM = 3;
+/** How strongly the letter of a provisional name shows. */
+const PROVISIONAL = 0.6;
+
 /** Height kept free above the first lead for the letters of beats, px. style.css knows it too. */
 const LABEL_BAND = 13;
 /** Part of a lane that lies below 0 mV: R waves point up, most of the time. style.css knows it too. */
@@ -183,13 +186,15 @@ export class Sweep {
 
   /** @param {Trace} trace @param {number} index */
   write(trace, index) {
-    const symbol = trace.bed.beats.get(index);
-    if (symbol === undefined) return;
+    const beat = trace.bed.beats.get(index);
+    if (beat === undefined) return;
     const right = trace.left + trace.span * trace.step;
     const x = Math.max(trace.left + 5, Math.min(right - 5, trace.x(index)));
     this.context.fillStyle = this.paper;
     this.context.fillRect(x - 5, trace.top, 10, LABEL_BAND);
-    this.context.fillStyle = this.letters[symbol] ?? this.ink;
-    this.context.fillText(symbol, x, trace.top + 1);
+    this.context.fillStyle = this.letters[beat.symbol] ?? this.ink;
+    this.context.globalAlpha = beat.final ? 1 : PROVISIONAL;
+    this.context.fillText(beat.symbol, x, trace.top + 1);
+    this.context.globalAlpha = 1;
   }
 }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.classifier import Names
-from monitor.events import Event
+from monitor.events import Beat, Event
 from monitor.messages import Chunk
 from monitor.ward import Ward
 from simulators.morphology import Heart
@@ -126,6 +126,11 @@ def one_by_one(chunks: Iterable[Chunk]) -> list[list[Chunk]]:
 def of(events: Iterable[Event], kind: type[Event] | tuple[type[Event], ...]) -> list[Event]:
     """The events of one kind, or of several."""
     return [event for event in events if isinstance(event, kind)]
+
+
+def finals(events: Iterable[Event]) -> list[Beat]:
+    """The final names of beats."""
+    return [event for event in events if isinstance(event, Beat) and event.final]
 
 
 SIZES = st.lists(st.integers(1, 700), min_size=1, max_size=6)

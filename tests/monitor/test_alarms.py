@@ -121,6 +121,16 @@ def test_a_reason_given_is_the_reason_told(bedside):
     assert event.reason == "acknowledged by Ada"
 
 
+@pytest.mark.parametrize(("seen", "state"), [(False, "raised"), (True, "acknowledged")])
+def test_a_revision_clears_a_tachycardia_whether_it_was_seen_or_not(bedside, seen, state):
+    (raised,) = bedside.apply("VTACH", ONSET, 1, 2, 150.0, 100.0)
+    events = [raised, *(bedside.apply("VTACH", ACKNOWLEDGE, 1, 3) if seen else ())]
+    assert events[-1].state == state
+    (cleared,) = bedside.apply("VTACH", END, 1, 4, reason="revised")
+    assert (cleared.id, cleared.state, cleared.reason) == (raised.id, "cleared", "revised")
+    assert bedside.active(4) == []
+
+
 # -- states, one path after the other
 
 

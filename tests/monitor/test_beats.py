@@ -8,9 +8,9 @@ import pytest
 import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import cut, of, steady
+from streams import cut, hostile_signals, of, sinus, steady, story
 
-from monitor import beats, timing
+from monitor import beats, quality, timing
 from monitor.beats import FEATURES
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Beat, Qrs
@@ -31,8 +31,9 @@ class Seen:
     """What a network is given for a signal.
 
     Attributes:
-        windows, features: one row a beat.
-        beats, found: the events.
+        windows, features, beats: of each beat what was told last, and the event.
+        first_windows, first_features, first_beats: what was told first.
+        found: the events of detection.
         display: (n,) the first lead's display signal.
     """
 
@@ -49,9 +50,13 @@ class Seen:
         for chunk in cut(signal, 1000, fs=fs):
             events += ward.feed([chunk])
             display += [wave.samples[:, 0] for wave in ward.waves()]
-        self.windows, self.features = np.concatenate(windows), np.concatenate(features)
-        self.display = np.concatenate(display)
-        self.beats, self.found = of(events, Beat), of(events, Qrs)
+        windows, features, beats = np.concatenate(windows), np.concatenate(features), of(events, Beat)
+        self.display, self.found = np.concatenate(display), of(events, Qrs)
+        first = np.diff([beat.sample for beat in beats], prepend=-1) != 0
+        last = np.roll(first, -1)
+        self.windows, self.features = windows[last], features[last]
+        self.first_windows, self.first_features = windows[first], features[first]
+        self.beats, self.first_beats = ([beats[i] for i in np.flatnonzero(rows)] for rows in (last, first))
 
     def feature(self, name):
         return self.features[:, FEATURES.index(name)]
@@ -160,11 +165,11 @@ def test_size_does_not_show_in_the_window_and_polarity_does():
     assert one.rules == double.rules == down.rules
 
 
-def test_a_beat_is_known_408_ms_after_r():
+def test_a_beat_is_told_408_ms_after_r():
     """The last sample of the window; later only if the detector was."""
     seen = Seen(drawn(steady(75, 0.5, 20.0)).signal)
     known = {event.sample: event.emitted for event in seen.found}
-    for beat in seen.beats:
+    for beat in seen.first_beats:
         assert beat.emitted == max(beat.sample + DISPLAY_DELAY + AFTER - 1, known[beat.sample])
 
 
@@ -186,6 +191,7 @@ def test_timing_is_that_of_the_obvious_way(intervals):
             "certainty",
             "calm",
             "calm_enough",
+            *timing.NEXT_FEATURES,
         }
         for name, value in expected.items():
             assert seen.feature(name)[n] == pytest.approx(value, abs=1e-5), name
@@ -197,6 +203,111 @@ def test_an_early_beat_shows_in_its_timing():
     assert seen.rules.count("S") == 1
     assert seen.feature("rr_to_mean8")[early] == pytest.approx(np.log(0.6), abs=0.02)
     assert seen.feature("previous_rr1")[early + 1] < -0.4, "the beat after it knows"
+
+
+# -- two rows a beat
+
+NEXT = slice(timing.NEXT, timing.CONTEXT)
+WAITED = round(timing.LONGEST_WAIT * FS)
+
+
+def known_of_next(features):
+    """(known, awaited) of each row."""
+    return [tuple(row) for row in features[:, timing.NEXT : timing.NEXT + 2].astype(int).tolist()]
+
+
+def check_rows(seen):
+    """A final row differs from the provisional one in what is known of the next beat: there, nothing."""
+    assert len(seen.first_beats) == len(seen.beats)
+    for row, (first, last) in enumerate(zip(seen.first_beats, seen.beats, strict=True)):
+        assert (first.sample, first.search_back, first.leads) == (last.sample, last.search_back, last.leads)
+        assert seen.first_windows[row].tobytes() == seen.windows[row].tobytes()
+        if not first.final:
+            assert not seen.first_features[row, NEXT].any()
+        without = seen.features[row].copy()
+        without[NEXT] = seen.first_features[row, NEXT]
+        assert without.tobytes() == seen.first_features[row].tobytes()
+
+
+def test_a_final_row_is_the_provisional_one_and_what_is_known_of_the_next_beat():
+    seen = Seen(story())
+    check_rows(seen)
+    twice = [first is not last for first, last in zip(seen.first_beats, seen.beats, strict=True)]
+    assert sum(twice) > 30
+    without = seen.features.copy()
+    without[:, NEXT] = 0.0
+    assert without[twice].tobytes() == seen.first_features[twice].tobytes(), "a trainer can make the one from the other"
+
+
+@settings(max_examples=30, deadline=None)
+@given(hostile_signals())
+def test_so_it_is_whatever_the_signal(signal):
+    seen = Seen(np.concatenate([sinus(5.0), signal]))
+    check_rows(seen)
+    assert np.isfinite(seen.features).all()
+
+
+@pytest.mark.parametrize("rate", [65, 75, 100, 140])
+def test_a_beat_is_final_when_the_next_is_found(rate):
+    seen = Seen(drawn(steady(rate, 0.5, 20.0)).signal)
+    found = {event.sample: event.emitted for event in seen.found}
+    samples = [beat.sample for beat in seen.beats]
+    told = zip(seen.beats[2:], seen.first_beats[2:], samples[3:], known_of_next(seen.features)[2:], strict=False)
+    for beat, first, following, known in told:
+        assert beat.final
+        assert beat.emitted == max(found[following], first.emitted)
+        assert known == (1, 0)
+        row = samples.index(beat.sample)
+        interval = (following - beat.sample) / FS
+        before = (beat.sample - samples[row - 1]) / FS
+        assert seen.feature("next_to_interval")[row] == pytest.approx(np.log(interval / before), abs=1e-5)
+
+
+def test_one_row_is_enough_where_the_next_beat_is_found_before_the_window_is_complete():
+    times = [*(0.5 + 0.8 * n for n in range(20)), *(16.0 + 0.22 * n for n in range(12))]
+    seen = Seen(drawn([(t, "N") for t in times], qrs_ms=60, t_mv=0.05, p_mv=0.0).signal)
+    fast = [n for n, beat in enumerate(seen.beats[:-1]) if beat.sample > 17 * FS]
+    assert len(fast) >= 4
+    assert all(seen.first_beats[n] is seen.beats[n] and seen.beats[n].final for n in fast)
+    assert {known_of_next(seen.features)[n] for n in fast} == {(1, 0)}
+
+
+def test_the_next_beat_is_awaited_for_1200_ms():
+    seen = Seen(drawn([*steady(75, 0.5, 12.0), (14.0, "N"), (14.8, "N")]).signal)
+    row = [beat.sample for beat in seen.beats].index(max(b.sample for b in seen.beats if b.sample < 13 * FS))
+    beat = seen.beats[row]
+    assert beat.emitted == beat.sample + WAITED
+    assert known_of_next(seen.features)[row] == (0, 1)
+    expected = naive.rr_context([b.sample for b in seen.found], row)
+    before = (beat.sample - seen.beats[row - 1].sample) / FS
+    assert seen.feature("next_to_interval")[row] == pytest.approx(np.log(timing.LONGEST_WAIT / before), abs=1e-5)
+    mean8 = before / np.exp(expected["rr_to_mean8"])
+    assert seen.feature("next_to_mean8")[row] == pytest.approx(np.log(timing.LONGEST_WAIT / mean8), abs=1e-5)
+
+
+def test_a_beat_is_final_when_all_leads_are_lost():
+    """No interval is measured across the loss: nothing more will be known."""
+    signal = drawn([*steady(75, 0.5, 12.0), *steady(75, 13.6, 20.0)]).signal.copy()
+    last = max(beat.sample for beat in Seen(signal).beats if beat.sample < 12 * FS)
+    at = last + round(0.6 * FS)
+    signal[at : at + 100] = np.nan
+    seen = Seen(signal)
+    row = [beat.sample for beat in seen.beats].index(last)
+    assert not seen.first_beats[row].final
+    assert (seen.beats[row].final, seen.beats[row].emitted) == (True, at + quality.LOST - 1)
+    assert known_of_next(seen.features)[row] == (0, 0)
+    assert seen.features[row].tobytes() == seen.first_features[row].tobytes()
+
+
+def test_a_beat_found_late_has_its_time_behind_it():
+    """Learning ends at three seconds where beats are rare: the first is found when no next one could come in time."""
+    seen = Seen(drawn([(0.5, "N"), (2.9, "N"), (5.3, "N"), (7.7, "N"), (10.1, "N")]).signal)
+    late = [n for n, beat in enumerate(seen.beats) if beat.emitted > beat.sample + WAITED]
+    assert late, "none of these beats tests anything"
+    for n in late:
+        assert seen.first_beats[n] is seen.beats[n]
+        assert seen.beats[n].final
+        assert known_of_next(seen.features)[n] in ((0, 1), (1, 0))
 
 
 # -- the patient's own normal beat, and the kernel's label

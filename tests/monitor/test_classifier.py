@@ -157,6 +157,34 @@ def test_another_front_end(tmp_path, key):
     refused(path, stub_model.write_model(path, **{key: None}), f"made for another front end: {key} differs")
 
 
+class FirstFive(torch.nn.Module):
+    """Probabilities from the first five features alone."""
+
+    def forward(self, windows: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(features[:, :5], 1)
+
+
+def test_a_model_is_given_the_features_that_its_card_names(tmp_path):
+    """Fewer than there are, and in its own order: one that was trained before others were added goes on working."""
+    names = front_end(1)["features"][::-7]
+    path = tmp_path / "model.pt"
+    windows, features = stub_model.beats(10)
+    golden = stub_model.make_card(FirstFive().eval(), 16)["golden"]
+    golden["features"] = encode_array(decode_array(golden["features"])[:, : len(names)])
+    model = Classifier(path, stub_model.write_model(path, network=FirstFive(), features=names, golden=golden))
+    columns = [front_end(1)["features"].index(name) for name in names[:5]]
+    expected = torch.softmax(torch.from_numpy(features[:, columns]), 1).numpy()
+    assert np.allclose(model.classify(windows, features), expected, atol=1e-6)
+    wide = np.concatenate([features, np.ones((10, 50), np.float32)], 1)
+    assert np.array_equal(model.classify(windows, wide), model.classify(windows, features))
+
+
+@pytest.mark.parametrize("names", [[], ["nothing"], ["rr_to_mean8", "rr_to_mean8"], ["rr_to_mean8", 1], {"calm": 1}])
+def test_a_card_whose_features_are_not_known(tmp_path, names):
+    path = tmp_path / "model.pt"
+    refused(path, stub_model.write_model(path, features=names), "features differs")
+
+
 def test_the_order_of_classes_matters(tmp_path):
     path = tmp_path / "model.pt"
     refused(path, stub_model.write_model(path, classes=["S", "N", "V", "F", "Q"]), "classes differs")

@@ -7,13 +7,13 @@ import logging
 import numpy as np
 import pytest
 import stub_model
-from streams import BED, cut, listen, of, one_by_one, sinus
+from streams import BED, cut, finals, listen, of, one_by_one, sinus
 
 from monitor import classifier, ward
 from monitor.beats import channels_of, features_of
 from monitor.classifier import Classifier, Unavailable, load_models
 from monitor.ecg import AAMI_CLASSES, FS
-from monitor.events import Alarm, Beat
+from monitor.events import Alarm, Beat, Qrs
 from monitor.exceptions import ConfigError, ModelError
 from monitor.ward import Ward
 from monitor.window import WIDTH
@@ -186,6 +186,7 @@ def test_the_leads_choose_the_model_beat_by_beat():
     events = play(Ward(one, two_leads=two))
     assert names_by_leads(events) == [{"V"}, {"S"}]
     beats = of(events, Beat)
+    assert len(finals(beats)) == len(of(events, Qrs)) - 1
     assert [beat.symbol for beat in beats] == ["S" if LOST[0] <= beat.sample < LOST[1] else "V" for beat in beats]
     assert {beats[0].symbol, beats[-1].symbol} == {"V"}  # before, and back again
     assert (one.shown, two.shown) == tuple(sum(b.leads == leads for b in beats) for leads in (1, 2))

@@ -51,6 +51,8 @@ COUNT_PIXELS = """([r, g, b]) => {
 }"""
 INK = [0x35, 0xE0, 0x7F]
 LETTER_V = [0xFF, 0x7A, 0xD9]
+LETTER_V_DIM = [0x9D, 0x4F, 0x88]
+LETTER_S = [0x6C, 0xB6, 0xFF]
 
 # The rows, in px of the page, on which a lane's waveform runs level: 60 px of ink or more.
 LEVEL_ROWS = """([x, y, width, height]) => {
@@ -75,6 +77,8 @@ class Source:
         signal: (samples,) mV played in a circle on the first lead; upside down on the second.
         r_peaks: where in `signal` the R peaks are.
         symbol: name of every beat; empty: each R peak is a trigger that no beat follows.
+        provisional: the name it has first; empty: it has none.
+        revises: whether the final name follows it.
         silent: beds that send nothing.
     """
 
@@ -87,6 +91,8 @@ class Source:
         )
         self.r_peaks = [144]
         self.symbol = "N"
+        self.provisional = ""
+        self.revises = True
         self.silent: set[str] = set()
         self.events: list[Event] = []
 
@@ -116,9 +122,13 @@ class Source:
             r = k - delay
             if r >= 0 and r % len(self.signal) in self.r_peaks and (self.symbol or event_type is Trigger):
                 found.append(event_type(bed, r, k))
+        r = k - 250
+        if self.provisional and self.revises and r >= 0 and r % len(self.signal) in self.r_peaks:
+            found.append(Beat(bed, r, k, self.symbol, self.symbol))
         for event in found:
-            if isinstance(event, Beat):
-                event.symbol = event.aami = self.symbol
+            if isinstance(event, Beat) and event.emitted - event.sample == 147:
+                event.symbol = event.aami = self.provisional or self.symbol
+                event.final = not self.provisional
         return found
 
     def change(self, bed: str, **changes: Any) -> None:
@@ -205,6 +215,16 @@ async def test_waves_move_and_numbers_show(page: Page, source: Source) -> None:
     assert (await page.inner_text(".disclaimer")).lower() == "not for clinical use"
     assert (await page.inner_text("[data-bed=bed-01] .scale >> nth=0")) == "II x1 25 mm/s 0.5-40 Hz"
     assert await page.locator("[data-bed=bed-01] .simulated").is_visible()
+
+
+async def test_a_provisional_letter_is_dim_and_the_final_one_takes_its_place(page: Page, source: Source) -> None:
+    source.symbol, source.provisional, source.revises = "S", "V", False
+    await open_wall(page, source)
+    await until_pixels(page, LETTER_V_DIM, 10)
+    assert await page.evaluate(COUNT_PIXELS, LETTER_V) == 0
+    source.revises = True
+    await until_pixels(page, LETTER_S, 10)
+    await page.wait_for_function(f"(colour) => ({COUNT_PIXELS})(colour) < 30", arg=LETTER_V_DIM)  # but the latest
 
 
 async def test_a_trigger_that_no_beat_follows_leaves_no_letter(page: Page, source: Source) -> None:

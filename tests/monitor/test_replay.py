@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from wfdb_records import sinus
 
-from monitor.ecg import check_bed
+from monitor.beats import FEATURES
+from monitor.ecg import AAMI_CLASSES, check_bed
 from monitor.events import Alarm, Beat, Event, Qrs, Quality, Rhythm, Trigger
 from monitor.records import Record, toy_record
 from monitor.replay import PADDING, STREAM, analyse, bed_of, chunks_of
@@ -30,7 +31,8 @@ def events_of(record: Record, **options: int) -> list[Event]:
 
 
 def samples_of(events: list[Event], kind: type[Event]) -> list[int]:
-    return [event.sample for event in events if type(event) is kind]
+    """Samples of the events of a kind; of beats, of their final names."""
+    return [event.sample for event in events if type(event) is kind and getattr(event, "final", True)]
 
 
 @given(st.text(max_size=50))
@@ -121,6 +123,26 @@ def test_every_beat_ends_with_one_final_event_wherever_the_record_ends() -> None
         assert set(finals) == set(samples_of(events, Qrs))
         assert all(0 <= event.sample < length for event in events)
         assert all(event.sample <= event.emitted <= length for event in events)
+
+
+class ByStage:
+    """Calls a beat V once something is known of the next one, S before."""
+
+    def classify(self, windows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        known = features[:, [FEATURES.index("next_known"), FEATURES.index("next_awaited")]].any(1)
+        return np.eye(len(AAMI_CLASSES), dtype=np.float32)[np.where(known, 2, 1)]
+
+
+@pytest.mark.parametrize(("after", "told"), [(0.2, [True]), (0.8, [False, True])])
+def test_the_last_beat_knows_of_no_next_one(after: float, told: list[bool]) -> None:
+    """What follows in the padding is none; the name that the window alone gives becomes the final one."""
+    times = np.arange(0.5, 12.0, 0.8)
+    record = record_of(render([(float(t), "N") for t in times], float(times[-1]) + after).signal)
+    beats = [event for batch in analyse(record, ByStage()) for event in batch if isinstance(event, Beat)]
+    assert [beat.symbol for beat in beats if beat.final] == ["V"] * (len(times) - 1) + ["S"]
+    last = [beat for beat in beats if beat.sample == beats[-1].sample]
+    assert [(beat.final, beat.symbol) for beat in last] == [(final, "S") for final in told]
+    assert last[-1].emitted == len(record.signal)
 
 
 def test_the_silence_after_a_record_finds_no_beats() -> None:

@@ -14,11 +14,13 @@ from streams import BED, cut, listen, of, sinus, steady
 from monitor import rhythm
 from monitor.alarms import SetLimits
 from monitor.align import LEAD_OFF, OK
+from monitor.beats import FEATURES
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Rhythm
 from monitor.messages import Chunk
+from monitor.output import take_rhythm
 from monitor.quality import BACK
-from monitor.rhythm import ITEM_BEAT, ITEM_QRS, ITEM_QUALITY, WAIT
+from monitor.rhythm import ITEM_BEAT, ITEM_QRS, ITEM_QUALITY, ITEM_REVISION, WAIT
 from monitor.ward import Ward
 from simulators.noise import Baseline, Muscle
 from simulators.synthetic import render
@@ -37,6 +39,7 @@ class Said:
     sample: int
     emitted: int
     value: float = 0.0
+    revised: bool = False
 
 
 def beats_at(*seconds, symbol="N"):
@@ -74,11 +77,11 @@ def analyse(items, end=None, *, low=rhythm.LOW, high=rhythm.HIGH, cuts=()):
         chosen = items[(items["emitted"] >= first) & (items["emitted"] < until)]
         changes = np.empty(8 * len(chosen) + 2, rhythm.CHANGE)
         count = rhythm.step(state, chosen, np.array([[0, until]]), changes)
-        for _, code, on, sample, emitted, value, _ in changes[:count].tolist():
+        for _, code, on, sample, emitted, value, _, revised in changes[:count].tolist():
             if code == rhythm.RHYTHM:
-                said.append(Said(rhythm.LABELS[on], True, sample, emitted))
+                said.append(Said(rhythm.LABELS[on], True, sample, emitted, 0.0, bool(revised)))
             else:
-                said.append(Said(rhythm.CONDITIONS[code], bool(on), sample, emitted, value))
+                said.append(Said(rhythm.CONDITIONS[code], bool(on), sample, emitted, value, bool(revised)))
         first = until
     return said
 
@@ -262,6 +265,131 @@ def test_bigeminy_and_trigeminy_are_named(pattern, label):
     assert labels[-1] == label
 
 
+# -- names that are revised
+
+TO_FINAL = TO_BEAT + 60
+"""Samples from an R peak to its final name."""
+
+
+def named_twice(beats):
+    """Items of beats given as (R peak in s, provisional symbol, final symbol)."""
+    items = []
+    for t, first, last in beats:
+        items += beats_at(t, symbol=first)
+        items.append((ITEM_REVISION, round(t * FS), round(t * FS) + TO_FINAL, AAMI_CLASSES.index(last)))
+    return items
+
+
+def run_with(*names, rate=150):
+    """Sinus rhythm, then beats at a rate, each with its two names, then sinus rhythm."""
+    run = times(20.0, *[rr(rate)] * (len(names) - 1))
+    around = [*times(5.0, *[0.75] * 19), *times(run[-1] + 1.0, *[0.75] * 5)]
+    return named_twice(
+        sorted([*((t, *two) for t, two in zip(run, names, strict=True)), *((t, "N", "N") for t in around)])
+    )
+
+
+def runs(said):
+    """What is said of runs: the condition, where it begins (number of the beat) or None, and whether revised."""
+    at = [round(t * FS) for t in times(20.0, *[rr(150)] * 20)]
+    return [(c.what, at.index(c.sample) if c.on else None, c.revised) for c in said if c.what in ("VRUN", "VTACH")]
+
+
+def test_a_revision_clears_a_tachycardia_and_says_why():
+    said = runs(analyse(run_with("VV", "VV", "VV", "VV", "VN"), high=300))
+    assert said == [("VRUN", 0, False), ("VTACH", 0, False), ("VRUN", None, False), ("VTACH", None, True)]
+
+
+def test_a_revision_raises_a_tachycardia():
+    said = runs(analyse(run_with("VV", "VV", "VV", "VV", "NV"), high=300))
+    assert said == [("VRUN", 0, False), ("VRUN", None, False), ("VTACH", 0, True), ("VTACH", None, False)]
+
+
+def test_a_condition_that_the_first_name_ended_begins_anew_with_that_beat():
+    """For the same alarm is not raised twice."""
+    for names, what, beat in ((["VV"] * 3 + ["NV"], "VRUN", 3), (["VV"] * 6 + ["SV"], "VTACH", 6)):
+        told = [c for c in runs(analyse(run_with(*names), high=300)) if c[0] == what][:3]
+        assert told == [(what, 0, False), (what, None, False), (what, beat, True)]
+
+
+def test_a_revision_that_changes_nothing_says_nothing():
+    names = ["VV", "VV", "NS", "VV", "VV", "VV", "SF", "NN"]
+    once = [pair[0] * 2 for pair in names]
+    assert analyse(run_with(*names), high=300) == analyse(run_with(*once), high=300)
+    without = [item for item in run_with(*once) if item[0] != ITEM_REVISION]
+    assert analyse(run_with(*once), high=300) == analyse(without, high=300, end=run_with(*once)[-1][2] / FS + 1 / FS)
+
+
+@pytest.mark.parametrize(("pattern", "label"), [("NV", "B"), ("NNV", "T"), ("N", "N")])
+def test_the_rhythm_is_that_of_the_final_names(pattern, label):
+    """The last beat's first name broke it, or brought it, and its final one does not."""
+    r_peaks = times(5.0, *[0.7] * 17)
+    names = [pattern[n % len(pattern)] for n in range(18)]
+    other = "N" if names[-1] == "V" else "V"
+    beats = [(t, name, name) for t, name in zip(r_peaks, names, strict=True)]
+    beats[-1] = (r_peaks[-1], other, names[-1])
+    labels = [change.what for change in analyse(named_twice(beats)) if change.what in rhythm.LABELS]
+    assert labels[-1] == label
+
+
+TWICE_NAMED = st.lists(
+    st.tuples(st.floats(0.3, 1.5), st.sampled_from("NSVVVVQ"), st.sampled_from("NSVVVVQ")), min_size=1, max_size=60
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(TWICE_NAMED)
+def test_what_stands_after_a_revision_is_what_the_final_names_say(beats):
+    """Runs as the obvious way finds them, and the rhythms of the whole; and nothing begins twice at one sample."""
+    r_peaks = [round(t * FS) for t in times(4.0, *[interval for interval, _, _ in beats])][1:]
+    twice = [(r / FS, first, last) for r, (_, first, last) in zip(r_peaks, beats, strict=True)]
+    said = analyse(named_twice(twice), low=15, high=300)
+    holding, found = set(), []
+    for r in r_peaks:
+        for change in said:
+            if change.emitted in (r + TO_BEAT, r + TO_FINAL) and change.what in ("VTACH", "VRUN"):
+                (holding.add if change.on else holding.discard)(change.what)
+        found.append(set(holding))
+    symbols = [last for _, _, last in beats]
+    assert found == naive.run_conditions(list(zip(r_peaks, symbols, strict=True)))
+    begun = [(change.what, change.sample) for change in said if change.on and change.what in rhythm.CONDITIONS]
+    assert len(begun) == len(set(begun))
+    plain = analyse([i for t, _, last in twice for i in beats_at(t, symbol=last)], low=15, high=300)
+    assert rhythms_of(said) == rhythms_of(plain)
+
+
+def rhythms_of(said):
+    """Rhythms other than N and where they begin, as a reader puts them together, and which is the last.
+
+    N may begin a beat or two early, where a rhythm that is taken back would have begun.
+    """
+    told: list[Rhythm] = []
+    for change in said:
+        if change.what in rhythm.LABELS:
+            take_rhythm(told, Rhythm("b", change.sample, change.emitted, change.what))
+    return [(event.label, event.sample) for event in told if event.label != "N"], [event.label for event in told][-1:]
+
+
+@settings(max_examples=100, deadline=None)
+@given(TWICE_NAMED, st.sets(st.integers(1, 60), max_size=4), st.lists(st.floats(0, 60), max_size=6))
+def test_calls_do_not_show_where_names_are_revised(beats, losses, cuts):
+    r_peaks = times(1.0, *[interval for interval, _, _ in beats])[1:]
+    items = named_twice([(t, first, last) for t, (_, first, last) in zip(r_peaks, beats, strict=True)])
+    items += [i for n, at in enumerate(sorted(losses)) for i in lead(OK if n % 2 else LEAD_OFF, at)]
+    end = max(60.0, r_peaks[-1] + 2)
+    assert analyse(items, end, cuts=cuts) == analyse(items, end)
+
+
+def test_a_beat_from_before_a_loss_is_not_revised():
+    """What stood then stands until the signal is back and says otherwise."""
+    last = round(times(20.0, *[rr(150)] * 4)[-1] * FS)
+    items = [item for item in run_with("VV", "VV", "VV", "VV", "VN") if item[1] <= last]
+    lost = last + TO_BEAT + 10
+    said = analyse([*items, (ITEM_QUALITY, lost, lost, LEAD_OFF)], high=300)
+    assert ("VTACH", True) in [(change.what, change.on) for change in said]
+    assert ("VTACH", False) not in [(change.what, change.on) for change in said]
+
+
 # -- the first lead lost
 
 
@@ -380,14 +508,20 @@ def test_a_step_of_the_heart_rate_past_its_limit_is_announced_within_6_s(fs, aft
 
 
 class Scripted:
-    """Names beats as told, in their order."""
+    """Names beats as told, in their order: for good, and provisionally, which may be another name."""
 
-    def __init__(self, symbols):
+    def __init__(self, symbols, provisional=None):
         self.symbols = list(symbols)
+        self.provisional = list(provisional or self.symbols)
+        self.finished = 0
 
     def classify(self, windows, features):
-        named = [AAMI_CLASSES.index(self.symbols.pop(0)) for _ in windows]
-        return np.eye(len(AAMI_CLASSES), dtype=np.float32)[named]
+        known = features[:, [FEATURES.index("next_known"), FEATURES.index("next_awaited")]].any(1)
+        named = []
+        for final in known:
+            named.append((self.symbols if final else self.provisional)[self.finished])
+            self.finished += final
+        return np.eye(len(AAMI_CLASSES), dtype=np.float32)[[AAMI_CLASSES.index(symbol) for symbol in named]]
 
 
 @pytest.mark.parametrize(("count", "alarms"), [(4, {"VRUN"}), (5, {"VRUN", "VTACH"})])
@@ -395,11 +529,36 @@ def test_ventricular_beats_in_a_signal(count, alarms):
     run = [(12.0 + 0.4 * i, "V") for i in range(count)]
     beats = [*steady(80, 0.5, 11.6), *run, *steady(80, run[-1][0] + 1.0, 20.0)]
     heard = listen([cut(render(beats, 21.0).signal, 4096)], classifier=Scripted(symbol for _, symbol in beats))
-    assert [beat.symbol for beat in of(heard.events, Beat)] == [symbol for _, symbol in beats]
+    told = {beat.sample: beat.symbol for beat in of(heard.events, Beat)}
+    assert list(told.values()) == [symbol for _, symbol in beats]
     raised = [alarm for alarm in of(heard.events, Alarm) if alarm.state == "raised"]
     assert {alarm.code for alarm in raised} == alarms
     assert all(abs(alarm.sample - 12 * FS) <= 3 for alarm in raised)
     assert "VT" in [event.label for event in of(heard.events, Rhythm)]
+
+
+def test_a_tachycardia_that_the_final_names_deny_is_cleared_as_revised():
+    """Five beats are first called ventricular and turn out not to be, but the first three: a run was there."""
+    fast = [(12.0 + 0.4 * i, "V") for i in range(5)]
+    beats = [*steady(80, 0.5, 11.6), *fast, *steady(80, fast[-1][0] + 1.0, 20.0)]
+    first = [symbol for _, symbol in beats]
+    last = list(first)
+    last[first.index("V") + 4] = "S"
+    ward = Ward(Scripted(last, first), capacity=1)
+    heard = listen([cut(render(beats, 21.0).signal, 100)], ward=ward)
+    told = [(alarm.code, alarm.state, alarm.reason) for alarm in of(heard.events, Alarm)]
+    assert told == [
+        ("VRUN", "raised", "onset"),
+        ("VTACH", "raised", "onset"),
+        ("VRUN", "cleared", "end"),
+        ("VTACH", "cleared", "revised"),
+    ]
+    beat = [beat for beat in of(heard.events, Beat) if abs(beat.sample - 13.6 * FS) <= 3]
+    assert [(b.symbol, b.final) for b in beat] == [("V", False), ("S", True)]
+    assert of(heard.events, Alarm)[-1].emitted == beat[-1].emitted
+    ventricular = ward.state[0]["rhythm"]["ventricular_at"][: int(ward.state[0]["rhythm"]["ventricular_count"])]
+    assert len(ventricular) == 4
+    assert beat[0].sample not in ventricular
 
 
 @pytest.mark.parametrize(("count", "expected"), [(16, 0), (17, 1)])

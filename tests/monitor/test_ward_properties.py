@@ -19,11 +19,12 @@ import pytest
 import stub_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import BED, SIZES, Heard, cut, hostile_signals, listen, of, one_by_one, sinus, steady, story
+from streams import BED, SIZES, Heard, cut, finals, hostile_signals, listen, of, one_by_one, sinus, steady, story
 
 from monitor.align import HOLD, REORDER_WINDOW
+from monitor.beats import FEATURES
 from monitor.classifier import Classifier
-from monitor.ecg import FS
+from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Gap, Qrs
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
@@ -442,8 +443,40 @@ def test_events_are_in_order_and_each_is_told_once(signal):
     assert [event.emitted for event in events] == sorted(event.emitted for event in events)
     assert all(0 <= event.sample <= event.emitted < len(signal) for event in events)
     found, beats = of(events, Qrs), of(events, Beat)
-    assert [beat.sample for beat in beats] == [event.sample for event in found][: len(beats)]
-    assert len({beat.sample for beat in beats}) == len(beats)
-    assert all(beat.final for beat in beats)
+    named = [beat.sample for beat in finals(events)]
+    assert named == [event.sample for event in found][: len(named)]
+    assert len(set(named)) == len(named)
+    stages = [(beat.sample, beat.final) for beat in beats]
+    assert stages == sorted(set(stages)), "of each beat first the provisional name, then the final one"
     raised = Counter(alarm.id for alarm in of(events, Alarm) if alarm.state == "raised")
     assert set(raised.values()) <= {1}, "no alarm is raised twice under one id"
+
+
+class Fickle:
+    """Calls most beats V, some N, and often changes its mind when the next beat is known."""
+
+    def classify(self, windows, features):
+        known = features[:, [FEATURES.index("next_known"), FEATURES.index("next_awaited")]].any(1)
+        drawn = (np.abs(windows[:, 0]).sum(1).astype(np.float64) * 997 + 7 * known) % 10
+        return np.eye(len(AAMI_CLASSES), dtype=np.float32)[np.where(drawn < 7, 2, 0)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(hostile_signals(), SIZES)
+def test_names_that_change_raise_no_alarm_twice_at_any_cut(signal, sizes):
+    signal = np.concatenate([np.asarray(story()[: 13 * FS]), signal])
+    whole = listen([cut(signal, len(signal))], classifier=Fickle())
+    assert listen(one_by_one(cut(signal, sizes)), classifier=Fickle()) == whole
+    told = of(whole.events, Alarm)
+    assert max(Counter(alarm.id for alarm in told if alarm.state == "raised").values(), default=0) <= 1
+    standing = {alarm.id for alarm in told if alarm.state == "raised"} - {a.id for a in told if a.state == "cleared"}
+    assert len({name.split(":")[2] for name in standing}) == len(standing), "one alarm of a code at a time"
+
+
+def test_such_names_are_revised_and_their_alarms_too():
+    signal = np.concatenate([story()[: 13 * FS]] * 6)
+    events = listen([cut(signal, len(signal))], classifier=Fickle()).events
+    named = {(beat.sample, beat.final): beat.symbol for beat in of(events, Beat)}
+    assert any(named.get((sample, False), symbol) != symbol for (sample, final), symbol in named.items() if final)
+    reasons = {(alarm.state, alarm.reason) for alarm in of(events, Alarm) if alarm.code in ("VRUN", "VTACH")}
+    assert {("cleared", "revised"), ("raised", "revised")} <= reasons

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import wfdb
 
-from monitor.beats import channels_of, features_of
+from monitor.beats import FEATURES, channels_of, features_of
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Beat
 from monitor.exceptions import ConfigError
@@ -16,6 +16,7 @@ from monitor.messages import Chunk
 from monitor.records import Annotations, Record, read_record
 from monitor.ward import Ward
 from monitor.window import WIDTH
+from simulators.synthetic import render
 from trainer.disturbance import MOTION, RECORDED
 from trainer.labelled import NOISES, Collector, Noise, _labels, inputs_of, labelled_beats
 
@@ -87,11 +88,22 @@ def test_a_record_without_beats_gives_none() -> None:
     assert (len(windows), len(features), beats) == (0, 0, [])
 
 
-def test_a_beat_named_twice_gets_one_label_twice() -> None:
+def test_labels_are_those_of_the_annotations() -> None:
     reference = Annotations(np.array([1000, 2000, 3000]), ["N", "V", "N"], [""] * 3)
-    told = [(1001, False), (1001, True), (2010, False), (2500, True), (2010, True), (3000, True)]
-    beats = [Beat("x", sample, sample + 150, "N", "N", final) for sample, final in told]
-    assert _labels(reference, beats, 360.0).tolist() == [0, 0, 2, Q, 2, 0], "what no annotation confirms is Q"
+    beats = [Beat("x", sample, sample + 400) for sample in (1001, 2010, 2500, 3000)]
+    assert _labels(reference, beats, 360.0).tolist() == [0, 2, Q, 0], "what no annotation confirms is Q"
+
+
+@pytest.mark.parametrize(("after", "known"), [(0.2, 0), (0.8, 0), (1.6, 1)])
+def test_of_each_beat_there_is_the_final_row(after: float, known: int) -> None:
+    """The last beat knows of no next one, unless that was awaited for long enough before the record ended."""
+    times = np.arange(0.5, 12.0, 0.8)
+    strip = render([(float(t), "N") for t in times], float(times[-1]) + after)
+    windows, features, beats = inputs_of(Record("rec", 360.0, ("MLII", "V1"), strip.signal))
+    assert len(windows) == len(features) == len(beats) == len(times)
+    assert all(beat.final for beat in beats)
+    flags = features[:, [FEATURES.index("next_known"), FEATURES.index("next_awaited")]].astype(int).tolist()
+    assert flags == [[1, 0]] * (len(times) - 1) + [[0, known]]
 
 
 def test_flutter_teaches_nothing() -> None:
