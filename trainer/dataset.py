@@ -41,7 +41,7 @@ from trainer.splits import ALL, DS1, DS2, PACED, patient_of, refuse_test_records
 from trainer.stress import RECORDS as NEVER_NOISY
 
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 2
+FORMAT: Final = 3
 TRAINING, TEST = "training", "test"
 LEAD_SETS: Final = (FIRST, SECOND, BOTH)
 _REMEDY: Final = "build it again: wardbeat dataset build"
@@ -85,7 +85,6 @@ class Beats:
         noisy: (n,) bool, from a record with noise added.
         made_up: (n,) bool, from a made-up record.
         samples: (n,) int64, R peaks, on the record's clock.
-        final: (n,) bool, whether the row belongs to the beat's last name.
         leads: 1 or 2.
     """
 
@@ -99,7 +98,6 @@ class Beats:
     noisy: NDArray[np.bool_]
     made_up: NDArray[np.bool_]
     samples: NDArray[np.int64]
-    final: NDArray[np.bool_]
     leads: int
 
     def __len__(self) -> int:
@@ -117,10 +115,9 @@ class Beats:
         databases: Collection[str] = (),
         noisy: bool = True,
         made_up: bool = True,
-        final: bool = False,
     ) -> NDArray[np.bool_]:
         """(n,) bool: beats of those lead sets, of those databases if any is named, with noisy ones or without, with
-        made-up ones or without, with the rows of provisional names or without."""
+        made-up ones or without."""
         chosen = np.isin(self.lead_sets, list(lead_sets))
         if databases:
             chosen &= np.isin(self.databases, list(databases))
@@ -128,8 +125,6 @@ class Beats:
             chosen &= ~self.noisy
         if not made_up:
             chosen &= ~self.made_up
-        if final:
-            chosen &= self.final
         return chosen
 
 
@@ -217,7 +212,6 @@ class DataSet:
             features=features,
             labels=rows["label"].astype(np.int64),
             samples=rows["sample"].astype(np.int64),
-            final=rows["final"].copy(),
             leads=leads,
             **by_row,
         )
@@ -343,7 +337,7 @@ def _write_part(job: _Job) -> dict[str, Any]:
     for name in ("windows", "features", "rows"):
         with (job.folder / f"part-{job.number}-{name}").open("wb") as file:
             file.write(np.ascontiguousarray(getattr(found, name)).data)
-    counts = np.bincount(found.rows["label"][found.rows["final"]], minlength=len(AAMI_CLASSES)).tolist()
+    counts = np.bincount(found.rows["label"], minlength=len(AAMI_CLASSES)).tolist()
     noise = source.noise
     return {
         "database": source.database,

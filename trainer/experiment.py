@@ -273,9 +273,7 @@ def runs_of(experiment: Experiment, data: DataSet, folder: Path, device: str = "
 
 def scored_rows(beats: Beats, experiment: Experiment) -> NDArray[np.int64]:
     """The beats that are scored: as recorded, by their last name."""
-    chosen = beats.taken_from(
-        [experiment.scored], databases=experiment.databases, noisy=False, made_up=False, final=True
-    )
+    chosen = beats.taken_from([experiment.scored], databases=experiment.databases, noisy=False, made_up=False)
     return np.flatnonzero(chosen)
 
 

@@ -33,7 +33,6 @@ ROW: Final = np.dtype(
     [
         ("source", np.int32),  # index into the data set's list
         ("label", np.int8),  # index into AAMI_CLASSES
-        ("final", np.bool_),  # whether these were the features of the beat's last name
         ("sample", np.int64),  # R peak, on the record's clock
         ("emitted", np.int64),  # the sample that fixed the final name
     ]
@@ -199,7 +198,6 @@ def labelled_beats(
     chosen = np.flatnonzero(labels >= 0)
     rows = np.zeros(len(chosen), ROW)
     rows["label"] = labels[chosen]
-    rows["final"] = [beats[i].final for i in chosen]
     rows["sample"] = [beats[i].sample for i in chosen]
     rows["emitted"] = [beats[i].emitted for i in chosen]
     annotated = len(reference.beats()[0])

@@ -27,7 +27,7 @@ class Recipe:
         learn_from: lead sets of the data set to learn from; none: all of as many leads as the network has.
         databases: those to learn from; none: all.
         noisy: whether to learn from copies with noise, too.
-        provisional: whether to learn from rows of provisional names, too.
+        provisional: share of beats shown as for their provisional names while training: nothing is known of the next.
         epochs: passes over the beats, at most.
         patience: epochs without a better score on held-out patients after which training stops; the best epoch is
             kept. 0: no patient is held out, the last epoch is kept.
@@ -61,7 +61,7 @@ class Recipe:
     learn_from: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     noisy: bool = True
-    provisional: bool = True
+    provisional: float = 0.5
     epochs: int = 4
     patience: int = 0
     held_out: float = 0.15
@@ -99,6 +99,7 @@ class Recipe:
             "stop_on": self.stop_on in STOPS,
             "batch": self.batch >= 2,
             "rate": self.rate > 0.0,
+            "provisional": 0.0 <= self.provisional <= 1.0,
             "loss": self.loss in LOSSES,
             "beta": 0.0 <= self.beta < 1.0,
             "smoothing": 0.0 <= self.smoothing < 1.0,

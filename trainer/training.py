@@ -19,6 +19,7 @@ from torch import Tensor
 
 from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ConfigError
+from monitor.timing import CONTEXT, NEXT
 from monitor.window import BEFORE, STRIDE
 from trainer import checkpoint
 from trainer.dataset import Beats
@@ -63,7 +64,7 @@ def rows_for(beats: Beats, recipe: Recipe) -> Rows:
         ConfigError: there are none.
     """
     lead_sets = recipe.learn_from or np.unique(beats.lead_sets).tolist()
-    chosen = beats.taken_from(lead_sets, databases=recipe.databases, noisy=recipe.noisy, final=not recipe.provisional)
+    chosen = beats.taken_from(lead_sets, databases=recipe.databases, noisy=recipe.noisy)
     if not chosen.any():
         there = ", ".join(np.unique(beats.lead_sets).tolist())
         raise ConfigError("no beat to learn from", where=recipe.name, remedy=f"the data set's lead sets are {there}")
@@ -290,6 +291,7 @@ class _Batches:
         labels = beats.labels[rows]
         self.features = torch.from_numpy(np.asarray(beats.features[rows]))
         self.spread = self.features.std(0).clamp_min(1e-3)
+        self.of_next = _of_next(self.features.shape[1])
         self.labels = torch.from_numpy(labels)
         self.weights = torch.from_numpy(beat_weights(beats, rows, recipe))
         self.soft = None if soft is None else torch.from_numpy(np.asarray(soft[rows], np.float32))
@@ -314,6 +316,9 @@ class _Batches:
             if recipe.feature_noise:
                 rough = torch.randn(features.shape, generator=generator)
                 features = features + recipe.feature_noise * self.spread * rough
+            if recipe.provisional:
+                provisional = torch.rand(len(chosen), generator=generator) < recipe.provisional
+                features = torch.where(provisional[:, None] & self.of_next, 0.0, features)
             targets = None if self.soft is None else self.soft[chosen].to(device)
             batch = windows, features, self.labels[chosen], self.weights[chosen]
             yield (*(part.to(device) for part in batch), targets)
@@ -389,14 +394,24 @@ def _watch(net: BeatNet, beats: Beats, rows: Rows, device: torch.device) -> dict
     return {"held_out_score": grade(labels, probabilities.argmax(1)).score, "held_out_loss": loss}
 
 
+def _of_next(features: int) -> Tensor:
+    """(features,) bool: those that a provisional name knows nothing of."""
+    place = torch.arange(features)
+    return (place >= NEXT) & (place < CONTEXT)
+
+
 @torch.inference_mode()
-def predict(net: Named, beats: Beats, rows: Rows, device: torch.device = CPU) -> NDArray[np.float32]:
-    """(n, classes) probabilities of the beats in `rows`."""
+def predict(
+    net: Named, beats: Beats, rows: Rows, device: torch.device = CPU, *, provisional: bool = False
+) -> NDArray[np.float32]:
+    """(n, classes) probabilities of the beats in `rows`, for their final or their provisional names."""
     found = np.empty((len(rows), _CLASSES), np.float32)
     net.to(device)
     for first in range(0, len(rows), 1024):
         part = rows[first : first + 1024]
         windows = torch.from_numpy(beats.windows[part]).to(device)
-        features = torch.from_numpy(np.asarray(beats.features[part])).to(device)
+        features = torch.from_numpy(np.array(beats.features[part])).to(device)
+        if provisional:
+            features[:, NEXT:CONTEXT] = 0.0
         found[first : first + 1024] = net(windows, features).cpu().numpy()
     return found

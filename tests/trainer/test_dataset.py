@@ -46,7 +46,6 @@ def test_it_holds_the_labelled_beats_of_every_source(data: DataSet, database: Pa
             assert beats.features[mine].tobytes() == expected.features.tobytes()
             assert beats.labels[mine].tolist() == expected.rows["label"].tolist()
             assert beats.samples[mine].tolist() == expected.rows["sample"].tolist()
-    assert beats.final.all()
 
 
 def test_the_manifest_says_what_is_in_it(data: DataSet) -> None:

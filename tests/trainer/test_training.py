@@ -42,7 +42,7 @@ def some_beats(labels: NDArray[np.int64], **given: Any) -> Beats:
     n = len(labels)
     empty = {"windows": np.zeros((n, 1, 1), np.float32), "features": np.zeros((n, 1), np.float32)}
     words = {name: np.full(n, "a") for name in ("records", "patients", "databases", "lead_sets")}
-    flags = {name: np.zeros(n, bool) for name in ("noisy", "made_up", "final")}
+    flags = {name: np.zeros(n, bool) for name in ("noisy", "made_up")}
     values: dict[str, Any] = empty | words | flags | {"samples": np.arange(n), "labels": labels, "leads": 1} | given
     return Beats(**values)
 
@@ -198,9 +198,8 @@ def test_test_records_are_refused(beats: Beats) -> None:
 def test_rows_are_those_the_recipe_asks_for(beats: Beats) -> None:
     assert set(beats.lead_sets[rows_for(beats, QUICK)]) == {"first"}
     assert len(rows_for(beats, replace(QUICK, learn_from=()))) == len(beats)
-    noisy = replace(beats, noisy=beats.records == "101", final=beats.records != "106")
+    noisy = replace(beats, noisy=beats.records == "101")
     assert set(beats.records[rows_for(noisy, replace(QUICK, noisy=False))]) == {"106", "119"}
-    assert set(beats.records[rows_for(noisy, replace(QUICK, provisional=False))]) == {"101", "119"}
     with pytest.raises(ConfigError, match="no beat to learn from; the data set's lead sets are first, second"):
         rows_for(beats, replace(QUICK, learn_from=("both",)))
 
