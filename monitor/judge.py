@@ -4,8 +4,11 @@ The judge sees only what rests on the signal and on the first stage's rule: size
 on each lead, the energy around the candidate, and the rule's own view of the rhythm. Everything is relative to the
 patient's own levels, so gain and lead do not matter. Its answer is a logit; above 0 the candidate is a beat.
 
-There are two networks, for one lead that can be analysed and for two; which is asked depends on the leads at that
-sample. Weights, and how they were made: ``monitor/models/qrs-1.safetensors``, :mod:`trainer.judge`.
+It looks at a candidate AHEAD samples after its energy peak, and again LATER samples after it if it is neither told by
+then nor UNLIKELY: ST segment and T wave tell beats from what only has the size and the slopes of a QRS.
+
+There are two networks for each look, for one lead that can be analysed and for two; which is asked depends on the leads
+at that sample. Weights, and how they were made: ``monitor/models/qrs-1.safetensors``, :mod:`trainer.judge`.
 
 Source of the idea: a sensitive detector followed by a learned rejection of its false candidates is common in the field
 (for instance Xue, Hu, Tompkins 1992, doi:10.1109/10.126604, which puts a network in the place of the filters).
@@ -35,7 +38,10 @@ RING: Final = 2048
 MASK: Final = RING - 1
 
 AHEAD: Final = 30
-"""Samples after the energy peak that the judge sees."""
+"""Samples after the energy peak that the judge sees..."""
+
+LATER: Final = round(0.167 * FS)
+"""... and those that it sees when it looks again."""
 
 TEMPLATE: Final = 32
 """Points of a lead's template, every second sample."""
@@ -45,10 +51,10 @@ _SHIFT: Final = 8
 
 SHAPE: Final = 32
 """Points of a lead's template in the display signal, every third sample."""
+LONG: Final = 42
+"""The same of one that goes on for another 80 ms: shifted as far as it may be, it ends within LATER."""
 _SHAPE_FROM: Final = -72
-_MIDDLE: Final = (SHAPE - 1) / 2
 _STIR: Final = 54
-_SPREAD: Final = SHAPE * (SHAPE * SHAPE - 1) / 12
 
 ENERGIES: Final = 16
 """Points of the energy around the candidate, from AHEAD back."""
@@ -101,24 +107,40 @@ CONTEXT_FEATURES: Final = (
     "by_rule",  # the rule takes it
 )
 
+LATER_FEATURES: Final = (
+    "long_shape",  # of the longer template
+    "long_misfit",
+    "long_tilt",
+    *(f"energy_{AHEAD + _ENERGY_STRIDE * i:+d}" for i in (1, 2)),
+)
+"""What a lead has more of at the second look; it comes behind all the others."""
+
 ONE: Final = len(LEAD_FEATURES) + len(CONTEXT_FEATURES)
 """Features when one lead can be analysed."""
 MOST: Final = MAX_LEADS * len(LEAD_FEATURES) + len(CONTEXT_FEATURES)
+ONE_LATER: Final = ONE + len(LATER_FEATURES)
+MOST_LATER: Final = MOST + MAX_LEADS * len(LATER_FEATURES)
+"""The same at the second look."""
 
 FEATURES: Final = {
     "leads": list(LEAD_FEATURES),
     "context": list(CONTEXT_FEATURES),
+    "later": list(LATER_FEATURES),
     "ahead": AHEAD,
+    "later_ahead": LATER,
     "integration": INTEGRATION,
 }
 """What a weights file must say it was made for."""
 
-NETWORKS: Final = ("one", "two")
+NETWORKS: Final = {"one": ONE, "two": MOST, "one_later": ONE_LATER, "two_later": MOST_LATER}
+"""By name, the features each takes: for one lead and for two, and for the second look."""
 PARTS: Final = ("w1", "b1", "w2", "b2", "w3", "b3")
 """Layers of a network: (inputs, hidden), (hidden,), ... with the scaling of the inputs folded in."""
 
 SURE: Final = 4.0
 """A beat the judge is so sure of need not wait for DOMINANCE."""
+UNLIKELY: Final = -4.0
+"""A candidate that has no more at the first look does not get a second one."""
 RULE_BONUS: Final = 1.5
 """Added to the logit where the rule takes the candidate too, unless the rhythm is regular: it knows the odd beats of
 any patient."""
@@ -153,6 +175,9 @@ WEIGHTS_FILE: Final = Path(__file__).parent / "models" / "qrs-1.safetensors"
 
 _SMALLEST: Final = 0.15  # sizes below are no candidates to remember
 _LEAD: Final = len(LEAD_FEATURES)
+_MOST_RATIO: Final = 4.0  # logarithms of ratios end there
+_MOST_TILT: Final = 8.0
+_SWAMPED: Final = 3.0  # a misfit of that: the display signal shows something far larger than beats
 
 
 _REMEDY: Final = "install wardbeat anew, or make weights with wardbeat train-qrs"
@@ -178,11 +203,13 @@ def _load(path: Path) -> tuple[dict[str, Any], dict[str, tuple[NDArray[np.float6
 CARD, _LOADED = _load(WEIGHTS_FILE)
 _ONE: Final = _LOADED["one"]
 _TWO: Final = _LOADED["two"]
+_ONE_LATER: Final = _LOADED["one_later"]
+_TWO_LATER: Final = _LOADED["two_later"]
 
 
-def weights_of(leads: int) -> tuple[NDArray[np.float64], ...]:
-    """The layers of the network for one lead or for two, in the order of PARTS."""
-    return _LOADED[NETWORKS[leads - 1]]
+def weights_of(leads: int, *, later: bool) -> tuple[NDArray[np.float64], ...]:
+    """The layers of the network for one lead or for two, at the first look or the second, in the order of PARTS."""
+    return _LOADED[("one", "two")[leads - 1] + ("_later" if later else "")]
 
 
 def check_weights() -> None:
@@ -193,7 +220,7 @@ def check_weights() -> None:
     """
     fitting = all(
         w1.shape == (width, b1.size) and w2.shape == (b1.size, b2.size) and w3.shape == (b2.size, 1) and b3.size == 1
-        for width, (w1, b1, w2, b2, w3, b3) in zip((ONE, MOST), _LOADED.values(), strict=True)
+        for width, (w1, b1, w2, b2, w3, b3) in zip(NETWORKS.values(), _LOADED.values(), strict=True)
     )
     if not fitting or not isinstance(CARD, dict) or CARD.get("features") != FEATURES:
         raise ConfigError(
@@ -278,18 +305,19 @@ def blend(state, n, at, weight):  # type: ignore[no-untyped-def]
 
 @kernel
 def _cut(state, n, at, out):  # type: ignore[no-untyped-def]
-    """Copy the display signal of lead `n` around `at`, and take out its level and slope."""
-    shown = state["shown"][n]
+    """Copy the display signal of lead `n` around `at`, as much as goes into `out`, and take out its level and slope."""
+    shown, size = state["shown"][n], out.size
+    middle, spread = (size - 1) / 2, size * (size * size - 1) / 12
     level, slope = 0.0, 0.0
-    for i in range(SHAPE):
+    for i in range(size):
         out[i] = np.float64(shown[(at + _SHAPE_FROM + 3 * i) & MASK])
         level += out[i]
-        slope += out[i] * (i - _MIDDLE)
-    level /= SHAPE
-    slope /= _SPREAD
-    for i in range(SHAPE):
-        out[i] -= level + slope * (i - _MIDDLE)
-    return slope * SHAPE
+        slope += out[i] * (i - middle)
+    level /= size
+    slope /= spread
+    for i in range(size):
+        out[i] -= level + slope * (i - middle)
+    return slope * size
 
 
 @kernel
@@ -316,39 +344,50 @@ def stir(state, n, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _compare_shape(state, n, at):  # type: ignore[no-untyped-def]
-    """Correlation of the display signal around `at` with its template, and what that leaves over the template's size;
+def _compare_shape(state, n, at, template):  # type: ignore[no-untyped-def]
+    """Correlation of the display signal around `at` with a template, and what that leaves over the template's size;
     the slope taken out before, over that size."""
-    template = state["lead"][n]["shape"]
-    cut = np.empty(SHAPE)
+    cut = np.empty(template.size)
     tilt = _cut(state, n, at, cut)
     own, shared, power = 0.0, 0.0, 0.0
-    for i in range(SHAPE):
+    for i in range(template.size):
         own += cut[i] * cut[i]
         shared += cut[i] * template[i]
         power += template[i] * template[i]
     if own <= 1e-12 or power <= 1e-12:
         return 0.0, 0.0, 0.0
     left = max(own - shared * shared / power, 0.0)
-    size = sqrt(power / SHAPE)
-    return shared / sqrt(own * power), _log_ratio(left + 1e-3 * power, power), min(max(tilt / size, -8.0), 8.0)
+    size = sqrt(power / template.size)
+    return (
+        shared / sqrt(own * power),
+        _log_ratio(left + 1e-3 * power, power),
+        min(max(tilt / size, -_MOST_TILT), _MOST_TILT),
+    )
 
 
 @kernel
-def blend_shape(state, n, at, weight):  # type: ignore[no-untyped-def]
-    """Draw the display template of lead `n` towards the signal around `at`."""
-    template = state["lead"][n]["shape"]
-    cut = np.empty(SHAPE)
+def blend_shape(state, n, at, template, weight):  # type: ignore[no-untyped-def]
+    """Draw a display template of lead `n` towards the signal around `at`."""
+    cut = np.empty(template.size)
     _cut(state, n, at, cut)
-    for i in range(SHAPE):
+    if (
+        template.size == LONG
+    ):  # as if it were at most twice the size: the second look must not be deaf after an artefact
+        own, power = 0.0, 0.0
+        for i in range(template.size):
+            own += cut[i] * cut[i]
+            power += template[i] * template[i]
+        if power > 1e-12 and own > 4.0 * power:
+            weight *= 2.0 * sqrt(power / own)
+    for i in range(template.size):
         template[i] += weight * (cut[i] - template[i])
 
 
 @kernel
 def _log_ratio(a, b):  # type: ignore[no-untyped-def]
     if a <= 0.0 or b <= 0.0:
-        return -4.0
-    return min(max(log(a / b), -4.0), 4.0)
+        return -_MOST_RATIO
+    return min(max(log(a / b), -_MOST_RATIO), _MOST_RATIO)
 
 
 @kernel
@@ -360,6 +399,13 @@ def _likeness(state, features):  # type: ignore[no-untyped-def]
             best = max(best, np.float64(features[place * _LEAD + 3]))
             place += 1
     return best
+
+
+@kernel
+def _energy(state, n, at):  # type: ignore[no-untyped-def]
+    """Energy root of lead `n` over its signal level."""
+    energy = np.float64(state["energy"][n, at & MASK]) if at >= 0 else 0.0
+    return min(sqrt(max(energy, 0.0) / INTEGRATION) / state["lead"][n]["level"], 4.0)
 
 
 @kernel
@@ -383,13 +429,11 @@ def _describe(state, candidate, threshold, is_t_wave, refractory, by_rule):  # t
         f[4] = min(max(projection, -3.0), 3.0)
         f[5] = shift / _SHIFT
         f[6] = lead["weight"]
-        f[7], f[8], f[9] = _compare_shape(state, n, at + shift)
+        f[7], f[8], f[9] = _compare_shape(state, n, at + shift, lead["shape"])
         f[10] = _log_ratio(bend(state, n, at), lead["bend"])
         f[11] = _log_ratio(stir(state, n, at), lead["stir"])
         for i in range(ENERGIES):
-            then = at + AHEAD - _ENERGY_STRIDE * i
-            energy = np.float64(state["energy"][n, then & MASK]) if then >= 0 else 0.0
-            f[12 + i] = min(sqrt(max(energy, 0.0) / INTEGRATION) / level, 4.0)
+            f[12 + i] = _energy(state, n, at + AHEAD - _ENERGY_STRIDE * i)
     f = features[leads * _LEAD : leads * _LEAD + len(CONTEXT_FEATURES)]
     rule = state["rule"]
     typical = rule["recent"]
@@ -415,6 +459,29 @@ def _describe(state, candidate, threshold, is_t_wave, refractory, by_rule):  # t
 
 
 @kernel
+def _describe_later(state, at, leads):  # type: ignore[no-untyped-def]
+    """Add to the state's features of `leads` leads those of the second look; tell whether it sees anything.
+
+    What is left of a huge artefact may be so much larger than a beat that there is nothing to see.
+    """
+    features = state["features"]
+    place, own, clear = leads * _LEAD + len(CONTEXT_FEATURES), 0, True
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        if lead["weight"] <= 0.0:
+            continue
+        shift = round(np.float64(features[own + 5]) * _SHIFT)
+        f = features[place : place + len(LATER_FEATURES)]
+        f[0], f[1], f[2] = _compare_shape(state, n, at + shift, lead["long"])
+        f[3] = _energy(state, n, at + AHEAD + _ENERGY_STRIDE)
+        f[4] = _energy(state, n, at + AHEAD + 2 * _ENERGY_STRIDE)
+        clear = clear and f[1] < _SWAMPED and abs(f[2]) < _MOST_TILT
+        own += _LEAD
+        place += len(LATER_FEATURES)
+    return clear
+
+
+@kernel
 def _ask(weights, features):  # type: ignore[no-untyped-def]
     """The network's logit. Sums run over inputs, one after the other: the same to the bit wherever it runs."""
     w1, b1, w2, b2, w3, b3 = weights
@@ -435,17 +502,25 @@ def _ask(weights, features):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def look(state, candidate, threshold, is_t_wave, refractory, by_rule):  # type: ignore[no-untyped-def]
+def look(state, candidate, threshold, is_t_wave, refractory, by_rule, later):  # type: ignore[no-untyped-def]
     """Judge a candidate: fill in its `logit`, above 0 for a beat, its `trust` and its `worth`.
 
     Args:
-        state: a state of the detector (:data:`monitor.qrs.STATE`) that has seen AHEAD samples after the candidate.
+        state: a state of the detector (:data:`monitor.qrs.STATE`) that has seen AHEAD samples after the candidate,
+            LATER at the second look.
         candidate: a record of :data:`monitor.qrs.CANDIDATE`.
         threshold: of the rule, on the scale of the fused size.
         is_t_wave, refractory, by_rule: what the rule says of it.
+        later: whether this is the second look. Where that sees nothing, the first one counts.
     """
     leads = _describe(state, candidate, threshold, is_t_wave, refractory, by_rule)
-    logit = _ask(_TWO, state["features"]) if leads == 2 else _ask(_ONE, state["features"])
+    features = state["features"]
+    if later:
+        if not _describe_later(state, candidate["at"], leads):
+            return
+        logit = _ask(_TWO_LATER, features) if leads == 2 else _ask(_ONE_LATER, features)
+    else:
+        logit = _ask(_TWO, features) if leads == 2 else _ask(_ONE, features)
     restless = _restlessness(state)
     trust = _calm(state, restless, CALM_STIR)
     candidate["trust"] = trust

@@ -20,7 +20,7 @@ Departures from the paper, each with its reason; `trainer/LOG.md` has what each 
 - Two leads: each energy root is divided by its lead's own signal level, then the squares are averaged with weights by
   the leads' noise; a lead that cannot be analysed weighs nothing. Neither amplitude nor gain of a lead matters.
 - A peak becomes a candidate when nothing has exceeded it for DOMINANCE. The judge looks at it after EARLY already, and
-  a beat it is sure of is told then.
+  a beat it is sure of is told then; at the others it looks again in the end.
 - T waves are told by slope up to 500 ms after a beat, with a second, smaller fraction beyond 333 ms: the paper stops
   at 360 ms, and long QT reaches further.
 - Learning costs no beats: candidates of the first one and a half seconds are kept and judged when the levels are known.
@@ -45,13 +45,13 @@ import numpy as np
 
 from monitor import judge
 from monitor.ecg import FS, MAX_LEADS
-from monitor.judge import INTEGRATION, INTERVALS, MASK, RING, SHAPE, TEMPLATE
+from monitor.judge import INTEGRATION, INTERVALS, LONG, MASK, RING, SHAPE, TEMPLATE
 from monitor.kernel import kernel
 
 EARLY: Final = judge.AHEAD
 """Samples after an energy peak at which the judge looks at it; a beat it is sure of is told 150 ms after R."""
 
-DOMINANCE: Final = round(0.167 * FS)
+DOMINANCE: Final = judge.LATER
 """Samples a peak must stay unexceeded; a beat that is told only then comes 236 ms after R."""
 
 REFRACTORY: Final = round(0.200 * FS)
@@ -66,7 +66,9 @@ SEARCH_BACK: Final = 1.5
 """Median RR intervals without a beat after which it is searched for."""
 SEARCH_FROM: Final = round(0.250 * FS)
 SEARCH_SIZE: Final = 0.2
-"""Of a beat: nothing smaller is told by search-back, for P waves must not fill a pause."""
+"""Of a beat: nothing smaller is told by search-back, for P waves must not fill a pause..."""
+SEARCH_SIZE_IRREGULAR: Final = 0.3
+"""... and in an irregular rhythm nothing smaller than that."""
 T_WAVE: Final = round(0.333 * FS)
 T_WAVE_LATE: Final = round(0.500 * FS)
 T_SLOPE: Final = 0.70
@@ -150,6 +152,7 @@ LEAD: Final = np.dtype(
         ("scale", np.float64),  # what turns the sum of squares into its part of the fused energy
         ("template", np.float64, (TEMPLATE,)),  # the mean beat, band-passed, mV
         ("shape", np.float64, (SHAPE,)),  # the same of the display signal, level and slope taken out
+        ("long", np.float64, (LONG,)),  # that over a longer time
         ("bend", np.float64),  # running means over beats of what the judge calls sharpness and restlessness, mV
         ("stir", np.float64),
         ("seen", np.int64),  # beats in the templates
@@ -208,8 +211,9 @@ STATE: Final = np.dtype(
         ("candidate", CANDIDATE, (_CANDIDATES,)),
         ("candidates", np.int64),
         ("history", judge.PAST, (judge.PASTS,)),  # the latest candidates, newest first
-        ("features", np.float32, (judge.MOST,)),  # what the judge last saw
+        ("features", np.float32, (judge.MOST_LATER,)),  # what the judge last saw
         ("judged", np.int64),  # how often it has
+        ("thorough", np.int64),  # 1: it looks again at all candidates, as training asks for
     ],
     align=True,
 )
@@ -353,7 +357,8 @@ def _accept(state, candidate, rate):  # type: ignore[no-untyped-def]
         lead["stir"] += worth * stir_rate * (judge.stir(state, n, at) - lead["stir"])
         lead["seen"] += 1
         judge.blend(state, n, at + shift, worth * weight)
-        judge.blend_shape(state, n, at + shift, worth * weight)
+        judge.blend_shape(state, n, at + shift, lead["shape"], worth * weight)
+        judge.blend_shape(state, n, at + shift, lead["long"], worth * weight)
     _weigh(state)
 
 
@@ -498,19 +503,21 @@ def _measure(state, candidate):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _look(state, candidate):  # type: ignore[no-untyped-def]
-    """Ask the judge about a candidate."""
+def _look(state, candidate, later):  # type: ignore[no-untyped-def]
+    """Ask the judge about a candidate, the first time or `later`."""
     distance = candidate["at"] - state["rule"]["last"]
     by_rule = _by_rule(state, candidate)
     is_t = _is_t_wave(state, distance, candidate["slope"])
     threshold = _threshold(state, THRESHOLD)
-    judge.look(state, candidate, threshold, is_t, distance < REFRACTORY, by_rule)
+    judge.look(state, candidate, threshold, is_t, distance < REFRACTORY, by_rule, later)
     state["judged"] += 1
 
 
 @kernel
 def _settle(state, candidate, search_back, out, found):  # type: ignore[no-untyped-def]
-    """Decide on a candidate that the judge has seen: tell it, and let the rule learn from it."""
+    """Decide on a candidate that the judge has seen once: tell it, and let the rule learn from it."""
+    if state["thorough"] or (candidate["told"] == 0 and candidate["logit"] > judge.UNLIKELY):
+        _look(state, candidate, True)
     judge.recall(state, candidate)
     logit = candidate["logit"] + _expected(state, candidate)
     if candidate["told"] == 0 and _may_be_told(state, candidate["at"], logit):
@@ -570,7 +577,7 @@ def _learn(state, out, found):  # type: ignore[no-untyped-def]
             value = candidate["value"][n]
             fused += state["lead"][n]["scale"] * INTEGRATION * value * value
         candidate["size"] = sqrt(fused)
-        _look(state, candidate)
+        _look(state, candidate, False)
         found = _settle(state, candidate, 1, out, found)
     return found
 
@@ -601,13 +608,14 @@ def _search_to_tell(state, out, found):  # type: ignore[no-untyped-def]
     """Tell the candidate since the last beat that the judge likes best, if it does not dislike it much."""
     best = -1
     most = 0.0
+    least = SEARCH_SIZE_IRREGULAR + (SEARCH_SIZE - SEARCH_SIZE_IRREGULAR) * state["told"]["regular"]
     for i in range(state["candidates"]):
         candidate = state["candidate"][i]
         logit = candidate["logit"] + judge.LENIENCE * candidate["trust"]
         if (
             candidate["told"] == 0
             and logit > most
-            and candidate["size"] > SEARCH_SIZE
+            and candidate["size"] > least
             and candidate["at"] - state["told"]["last"] >= SEARCH_FROM
             and candidate["at"] > state["time"] - CANDIDATE_AGE
         ):
@@ -714,7 +722,7 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
             _begin_peak(state)
         elif waited == EARLY and learned:
             if _measure(state, candidate):
-                _look(state, candidate)
+                _look(state, candidate, False)
                 state["peak_seen"] = 1
                 if _is_sure(candidate) and _may_be_told(state, candidate["at"], candidate["logit"]):
                     state["peak_told"] = 1
@@ -725,7 +733,7 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
                     _remember(state, candidate)
                 else:
                     if state["peak_seen"] == 0:  # learning ended after the peak
-                        _look(state, candidate)
+                        _look(state, candidate, False)
                     found = _settle(state, candidate, 0, out, found)
             _begin_peak(state)
             state["from"] = time

@@ -40,6 +40,7 @@ ROW: Final = np.dtype(
         ("size", np.float64),
         ("survived", np.int64),  # nothing exceeded it
         ("features", np.float32, (judge.MOST,)),
+        ("later", np.float32, (judge.MOST_LATER,)),  # those of the second look at one that survived
     ],
     align=True,
 )
@@ -50,7 +51,7 @@ class Candidates:
     """Labelled candidates.
 
     Attributes:
-        features: (n, width) float32, as :mod:`monitor.judge` has them for one lead or for two.
+        features: (n, width) float32, as :mod:`monitor.judge` has them for one of its networks.
         beats: (n,) bool, whether an annotator saw a beat there.
         records: (n,) names of the records they come from.
         kinds: (n,) int64, index into :data:`KINDS`.
@@ -68,12 +69,15 @@ KINDS: Final = ("noisy", "clean", "clean, second lead alone", "mildly noisy")
 @kernel
 def _collect(state, band, display, usable, leads, rows, out):  # type: ignore[no-untyped-def]
     """Run the detector sample by sample; note each candidate that the judge is asked about while it is running."""
+    state["thorough"] = 1
     count, judged = 0, 0
     for i in range(band.shape[1]):
         waiting = state["peak_seen"] == 1
         qrs.step(state, band[:, i : i + 1], display[:, i : i + 1], usable[:, i : i + 1], leads, 1, out)
-        if waiting and state["from"] == i and count > 0:
+        if waiting and state["from"] == i and state["judged"] > judged:
             rows[count - 1]["survived"] = 1
+            for j in range(judge.MOST_LATER):
+                rows[count - 1]["later"][j] = state["features"][j]
         if state["judged"] == judged + 1 and state["peak_seen"] == 1:
             row = rows[count]
             row["at"] = state["peak_at"]
@@ -97,7 +101,7 @@ def collect(signal: NDArray[np.float64]) -> NDArray[np.void]:
     usable[:leads] = 1
     states = np.zeros(1, qrs.STATE)
     qrs.start(states[0])
-    rows = np.empty(count // qrs.EARLY + 1, ROW)
+    rows = np.zeros(count // qrs.EARLY + 1, ROW)
     found = _collect(states[0], band, display, usable, leads, rows, np.empty(2 * len(rows), qrs.DETECTION))
     return rows[:found]
 
@@ -124,8 +128,8 @@ def label(rows: NDArray[np.void], reference: Annotations) -> NDArray[np.int64]:
 
 def load(
     paths: Sequence[Path], nstdb: Path, seed: int, *, noisy: Callable[[str], bool], progress: Callable[[], None]
-) -> dict[int, Candidates]:
-    """The candidates of several records, clean and in noise, by the number of leads.
+) -> dict[str, Candidates]:
+    """The candidates of several records, clean and in noise, by the judge's network that learns from them.
 
     Args:
         paths: of the records.
@@ -134,13 +138,14 @@ def load(
         noisy: tells by a record's name whether noise may be added to it.
         progress: called when a record is done.
     """
-    parts: dict[int, list[Candidates]] = {1: [], 2: []}
+    parts: dict[str, list[Candidates]] = {network: [] for network in judge.NETWORKS}
     for path in paths:
         record, reference = _at_360(path)
         for signal, kind in _versions(record, reference, nstdb, seed, noisy(path.name)):
-            parts[signal.shape[1]].append(_labelled(signal, reference, path.name, kind))
+            for network, found in _labelled(signal, reference, path.name, kind).items():
+                parts[network].append(found)
         progress()
-    return {leads: _join(found) for leads, found in parts.items()}
+    return {network: _join(parts.pop(network)) for network in judge.NETWORKS}
 
 
 def _at_360(path: Path) -> tuple[Record, Annotations]:
@@ -181,15 +186,21 @@ def _found(signal: NDArray[np.float64], reference: Annotations) -> float:
     return float(np.count_nonzero(taken & (label(rows, reference) == 1))) / max(len(reference.beats()[0]), 1)
 
 
-def _labelled(signal: NDArray[np.float64], reference: Annotations, name: str, kind: int) -> Candidates:
+def _labelled(signal: NDArray[np.float64], reference: Annotations, name: str, kind: int) -> dict[str, Candidates]:
+    """The candidates of a signal at the first look and at the second."""
     rows = collect(signal)
     labels = label(rows, reference)
-    keep = labels >= 0
-    width = judge.ONE if signal.shape[1] == 1 else judge.MOST
-    count = int(keep.sum())
-    return Candidates(
-        rows["features"][keep, :width], labels[keep] == 1, np.full(count, name), np.full(count, kind, np.int64)
-    )
+    leads = "one" if signal.shape[1] == 1 else "two"
+    looks = {leads: ("features", labels >= 0), f"{leads}_later": ("later", (labels >= 0) & (rows["survived"] == 1))}
+    return {
+        network: Candidates(
+            rows[features][keep, : judge.NETWORKS[network]],
+            labels[keep] == 1,
+            np.full(keep.sum(), name),
+            np.full(keep.sum(), kind, np.int64),
+        )
+        for network, (features, keep) in looks.items()
+    }
 
 
 def _join(parts: Sequence[Candidates]) -> Candidates:

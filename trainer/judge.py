@@ -1,4 +1,4 @@
-"""Training of the detector's judge (:mod:`monitor.judge`): two small networks, for one lead and for two."""
+"""Training of the detector's judge (:mod:`monitor.judge`): small networks, for one lead and for two, for each look."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from monitor.exceptions import ConfigError
 from trainer.candidates import KINDS, Candidates
 from trainer.splits import folds
 
-NAMES: Final = dict(zip((1, 2), judge.NETWORKS, strict=True))
-"""Number of leads -> name of the network in the weights file."""
+_BY_RULE: Final = {
+    width: (judge.ONE if name.startswith("one") else judge.MOST) - 1 for name, width in judge.NETWORKS.items()
+}
+"""Width of the features -> which of them says that the rule takes the candidate."""
 
 _BATCH: Final = 1024
 _DROPOUT: Final = 0.1
@@ -105,7 +107,8 @@ def ask(parts: Sequence[NDArray[np.float32]], features: NDArray[np.float32]) -> 
     where its rule agrees."""
     w1, b1, w2, b2, w3, b3 = (part.astype(np.float64) for part in parts)
     hidden = np.maximum(np.maximum(features @ w1 + b1, 0.0) @ w2 + b2, 0.0)
-    logits: NDArray[np.float64] = (hidden @ w3)[:, 0] + b3[0] + judge.RULE_BONUS * features[:, -1]
+    by_rule = features[:, _BY_RULE[features.shape[1]]]
+    logits: NDArray[np.float64] = (hidden @ w3)[:, 0] + b3[0] + judge.RULE_BONUS * by_rule
     return logits
 
 
@@ -132,11 +135,11 @@ def cross_validate(
     return found
 
 
-def save(networks: dict[int, list[NDArray[np.float32]]], path: Path, facts: dict[str, Any]) -> None:
+def save(networks: dict[str, list[NDArray[np.float32]]], path: Path, facts: dict[str, Any]) -> None:
     """Write a weights file that :mod:`monitor.judge` accepts.
 
     Args:
-        networks: by number of leads, as :func:`fit` makes them.
+        networks: by name, as :func:`fit` makes them.
         path: of the file.
         facts: what the card says beside the features.
 
@@ -144,8 +147,8 @@ def save(networks: dict[int, list[NDArray[np.float32]]], path: Path, facts: dict
         ConfigError: the file cannot be written.
     """
     tensors = {
-        f"{NAMES[leads]}.{part}": np.ascontiguousarray(values)
-        for leads, parts in networks.items()
+        f"{name}.{part}": np.ascontiguousarray(values)
+        for name, parts in networks.items()
         for part, values in zip(judge.PARTS, parts, strict=True)
     }
     card = {"features": judge.FEATURES} | facts
@@ -156,9 +159,9 @@ def save(networks: dict[int, list[NDArray[np.float32]]], path: Path, facts: dict
         raise ConfigError(f"cannot be written ({error})", where=str(path)) from None
 
 
-def card_of(recipe: Recipe, validations: dict[int, list[Validation]]) -> dict[str, Any]:
+def card_of(recipe: Recipe, validations: dict[str, list[Validation]]) -> dict[str, Any]:
     """The recipe and what cross-validation said, as JSON values."""
     return {
         "recipe": asdict(recipe),
-        "cross_validation": {NAMES[leads]: [asdict(one) for one in found] for leads, found in validations.items()},
+        "cross_validation": {name: [asdict(one) for one in found] for name, found in validations.items()},
     }

@@ -43,7 +43,7 @@ def train_qrs(
     from monitor.records import find_database, record_names
     from trainer import stress
     from trainer.candidates import load
-    from trainer.judge import NAMES, Recipe, batches_of, card_of, cross_validate, fit, save
+    from trainer.judge import Recipe, batches_of, card_of, cross_validate, fit, save
     from trainer.progress import progress
     from trainer.splits import training_records
 
@@ -60,16 +60,16 @@ def train_qrs(
     with progress(console, "collecting candidates", len(paths)) as step:
         found = load(paths, nstdb, seed, noisy=lambda name: name not in stress.RECORDS, progress=lambda: step(1))
     networks = {}
-    validations: dict[int, list[Validation]] = {}
-    for leads, candidates in found.items():
+    validations: dict[str, list[Validation]] = {}
+    for name, candidates in found.items():
         count = len(candidates.beats)
-        console.print(f"network {NAMES[leads]}: {count} candidates, {int(candidates.beats.sum())} of them beats")
+        console.print(f"network {name}: {count} candidates, {int(candidates.beats.sum())} of them beats")
         if validate:
             with progress(console, "cross-validating", 4 * batches_of(count, recipe)) as step:
-                validations[leads] = cross_validate(candidates, names, recipe, seed, step)
-            _show(console, validations[leads])
-        with progress(console, f"training {NAMES[leads]}", batches_of(count, recipe)) as step:
-            networks[leads] = fit(candidates, recipe, seed, step)
+                validations[name] = cross_validate(candidates, names, recipe, seed, step)
+            _show(console, validations[name])
+        with progress(console, f"training {name}", batches_of(count, recipe)) as step:
+            networks[name] = fit(candidates, recipe, seed, step)
     trained_on = {"mitdb": list(names), "qtdb": "all" if more else "none", "nstdb": "ma and bw, minutes 0-15"}
     facts = {"trained_on": trained_on, "seed": seed, "attribution": _ATTRIBUTION}
     save(networks, out, facts | card_of(recipe, validations))

@@ -127,6 +127,7 @@ class _Lead:
         self.usable = False
         self.level = self.noise = self.slope = self.weight = self.bend = self.stir = 0.0
         self.template, self.shape = np.zeros(judge.TEMPLATE), np.zeros(judge.SHAPE)
+        self.long = np.zeros(judge.LONG)
         self.seen = 0
 
     @staticmethod
@@ -153,12 +154,28 @@ class _Lead:
         r, shift, projection = max(fits, key=lambda fit: fit[:2])
         return float(r), -shift, float(projection)
 
-    def cut(self, at: int) -> tuple[Samples, float]:
-        """The display signal around `at` without its straight line, and how far that rises."""
-        x = self.around(self.display, at, -72, 3, judge.SHAPE)
-        t = np.arange(judge.SHAPE) - (judge.SHAPE - 1) / 2
+    def cut(self, at: int, size: int) -> tuple[Samples, float]:
+        """`size` points of the display signal around `at` without their straight line, and how far that rises."""
+        x = self.around(self.display, at, -72, 3, size)
+        t = np.arange(size) - (size - 1) / 2
         slope = x @ t / (t @ t)
-        return x - x.mean() - slope * t, float(slope) * judge.SHAPE
+        return x - x.mean() - slope * t, float(slope) * size
+
+    def compare(self, at: int, template: Samples) -> list[float]:
+        """Correlation with a display template, the logarithm of what that leaves, and the tilt."""
+        cut, tilt = self.cut(at, len(template))
+        own, power, shared = cut @ cut, template @ template, cut @ template
+        if own <= 1e-12 or power <= 1e-12:
+            return [0.0, 0.0, 0.0]
+        misfit = _log_ratio(max(own - shared**2 / power, 0.0) + 1e-3 * power, power)
+        size = math.sqrt(power / len(template))
+        return [shared / math.sqrt(own * power), misfit, min(max(tilt / size, -8.0), 8.0)]
+
+    def energies(self, at: int, first: int, step: int, count: int) -> list[float]:
+        """Energy roots over the signal level."""
+        energies = self.around(self.rounded_energy, at, first, step, count)
+        roots: Samples = np.minimum(np.sqrt(np.maximum(energies, 0.0) / judge.INTEGRATION) / self.level, 4.0)
+        return roots.tolist()
 
     def sharpest(self, at: int) -> float:
         x = self.display
@@ -275,19 +292,11 @@ class _Detector:
             if not lead.weight:
                 continue
             r, shift, projection = lead.fit(c.at)
-            cut, tilt = lead.cut(c.at + shift)
-            own, power, shared = cut @ cut, lead.shape @ lead.shape, cut @ lead.shape
-            shape, misfit, tilted = 0.0, 0.0, 0.0
-            if own > 1e-12 and power > 1e-12:
-                shape = shared / math.sqrt(own * power)
-                misfit = _log_ratio(max(own - shared**2 / power, 0.0) + 1e-3 * power, power)
-                tilted = min(max(tilt / math.sqrt(power / judge.SHAPE), -8.0), 8.0)
             features += [_log_ratio(c.values[n], lead.level), _log_ratio(lead.noise, lead.level)]
             features += [_log_ratio(c.slopes[n], lead.slope), r, min(max(projection, -3.0), 3.0), shift / 8]
-            features += [lead.weight, shape, misfit, tilted]
+            features += [lead.weight, *lead.compare(c.at + shift, lead.shape)]
             features += [_log_ratio(lead.sharpest(c.at), lead.bend), _log_ratio(lead.restless(c.at), lead.stir)]
-            energies = lead.around(lead.rounded_energy, c.at, judge.AHEAD, -14, judge.ENERGIES)
-            features += np.minimum(np.sqrt(np.maximum(energies, 0.0) / judge.INTEGRATION) / lead.level, 4.0).tolist()
+            features += lead.energies(c.at, judge.AHEAD, -14, judge.ENERGIES)
         distance, typical = c.at - self.rule.last, self.rule.typical
         features += [min(distance / typical, 4.0), min(distance / FS, 3.0), min(typical / FS, 2.5)]
         features += [_log_ratio(c.size, 1.0)]
@@ -299,11 +308,26 @@ class _Detector:
         features += [float(self.is_t_wave(c)), float(distance < qrs.REFRACTORY), float(self.by_rule(c))]
         return features
 
-    def look(self, c: _Candidate) -> None:
-        features = np.array(self.describe(c), np.float32).astype(float)
+    def describe_later(self, c: _Candidate) -> tuple[list[float], bool]:
+        """What the second look sees besides, and whether beats can be seen at all."""
+        features: list[float] = []
+        clear = True
+        for lead in self.leads:
+            if lead.weight:
+                alike, misfit, tilt = lead.compare(c.at + lead.fit(c.at)[1], lead.long)
+                clear = clear and misfit < 3.0 and abs(tilt) < 8.0
+                features += [alike, misfit, tilt, *lead.energies(c.at, judge.AHEAD + 14, 14, 2)]
+        return features, clear
+
+    def look(self, c: _Candidate, *, later: bool) -> None:
+        described, clear = self.describe_later(c) if later else ([], True)
+        features = np.array(self.describe(c) + described, np.float32).astype(float)
         width = len(judge.LEAD_FEATURES)
         used = [lead for lead in self.leads if lead.weight]
-        w1, b1, w2, b2, w3, b3 = judge.weights_of(len(used))
+        self.likeness = max(features[i * width + 3] for i in range(len(used)))
+        if not clear:
+            return
+        w1, b1, w2, b2, w3, b3 = judge.weights_of(len(used), later=later)
         hidden = np.maximum(np.maximum(features @ w1 + b1, 0.0) @ w2 + b2, 0.0)
         restless = sum(lead.weight * features[i * width + 11] for i, lead in enumerate(used))
         n0, n1 = judge.CALM_NOISE
@@ -314,7 +338,6 @@ class _Detector:
         )
         bonus = judge.RULE_BONUS * c.trust * (1.0 - self.told.regular)
         c.logit = float((hidden @ w3)[0] + b3[0]) + (bonus if self.by_rule(c) else 0.0)
-        self.likeness = max(features[i * width + 3] for i in range(len(used)))
 
     # what comes of a candidate
 
@@ -361,7 +384,10 @@ class _Detector:
             lead.bend += worth * (0.1 if lead.seen else 1.0) * (lead.sharpest(c.at) - lead.bend)
             lead.stir += worth * max(0.02, 1 / (lead.seen + 1)) * (lead.restless(c.at) - lead.stir)
             lead.template += weight * (lead.around(lead.band, c.at + shift, -50, 2, judge.TEMPLATE) - lead.template)
-            lead.shape += weight * (lead.cut(c.at + shift)[0] - lead.shape)
+            lead.shape += weight * (lead.cut(c.at + shift, judge.SHAPE)[0] - lead.shape)
+            long, _ = lead.cut(c.at + shift, judge.LONG)
+            size, most = math.sqrt(long @ long), 2.0 * math.sqrt(lead.long @ lead.long)
+            lead.long += weight * (most / size if size > most > 2e-6 else 1.0) * (long - lead.long)
             lead.seen += 1
         self.weigh()
 
@@ -373,6 +399,8 @@ class _Detector:
         self.weigh()
 
     def settle(self, c: _Candidate, back: bool) -> None:
+        if not c.told and c.logit > judge.UNLIKELY:
+            self.look(c, later=True)
         if c.size > 0.15:
             self.past.append((c.at, c.size, float(np.float32(self.likeness))))
         if self.may_be_told(c, self.expected(c)):
@@ -403,7 +431,7 @@ class _Detector:
             if c.at > self.time - qrs.LEARNING_AGE:
                 pairs = zip(self.leads, c.values, strict=True)  # 0 where a lead was of no use then
                 c.size = math.sqrt(sum(lead.weight * (v / lead.level) ** 2 for lead, v in pairs if lead.weight))
-                self.look(c)
+                self.look(c, later=False)
                 self.settle(c, True)
 
     def search(self) -> None:
@@ -421,14 +449,13 @@ class _Detector:
                 self.accept(best, 2 * qrs.SIGNAL_RATE)
                 best.logit += judge.SEARCH_BONUS * best.trust
         if self.time - self.told.last > qrs.SEARCH_BACK * self.told.typical:
+            regular = self.told.regular
+            least = regular * qrs.SEARCH_SIZE + (1.0 - regular) * qrs.SEARCH_SIZE_IRREGULAR
             liked = {id(c): c.logit + judge.LENIENCE * c.trust for c in young}
             possible = [
                 c
                 for c in young
-                if not c.told
-                and liked[id(c)] > 0.0
-                and c.size > qrs.SEARCH_SIZE
-                and c.at - self.told.last >= qrs.SEARCH_FROM
+                if not c.told and liked[id(c)] > 0.0 and c.size > least and c.at - self.told.last >= qrs.SEARCH_FROM
             ]
             if possible:
                 best = max(possible, key=lambda c: liked[id(c)])
@@ -466,7 +493,7 @@ class _Detector:
             elif waited == qrs.EARLY and learned:
                 c = self.measure()
                 if c:
-                    self.look(c)
+                    self.look(c, later=False)
                     self.looked = c
                     if c.logit > judge.SURE and c.size > qrs.SURE_SIZE and self.may_be_told(c):
                         c.told = True
@@ -480,7 +507,7 @@ class _Detector:
                         c.logit, c.told = self.looked.logit, self.looked.told
                         c.trust, c.worth = self.looked.trust, self.looked.worth
                     else:
-                        self.look(c)
+                        self.look(c, later=False)
                     self.settle(c, False)
                 self.peak_at = self.since = self.time
                 self.looked = None

@@ -41,7 +41,8 @@ def test_the_weights_that_ship_were_made_for_these_features() -> None:
 
 
 def test_each_network_takes_as_many_features_as_there_are() -> None:
-    for network, width in ((judge._ONE, judge.ONE), (judge._TWO, judge.MOST)):
+    for name, width in judge.NETWORKS.items():
+        network = judge._LOADED[name]
         w1, b1, w2, b2, w3, b3 = network
         assert w1.shape == (width, b1.size)
         assert w2.shape == (b1.size, b2.size)
@@ -49,7 +50,16 @@ def test_each_network_takes_as_many_features_as_there_are() -> None:
         assert all(part.dtype == np.float64 and np.isfinite(part).all() for part in network)
 
 
-@pytest.mark.parametrize("change", [{"ahead": 31}, {"leads": []}, {"context": list(judge.CONTEXT_FEATURES[::-1])}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ahead": 31},
+        {"later_ahead": 61},
+        {"leads": []},
+        {"context": list(judge.CONTEXT_FEATURES[::-1])},
+        {"later": list(judge.LATER_FEATURES[::-1])},
+    ],
+)
 def test_weights_for_other_features_are_refused(monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]) -> None:
     """By the ward as it starts."""
     monkeypatch.setattr(judge, "CARD", {"features": judge.FEATURES | change})
@@ -118,10 +128,10 @@ def test_a_command_says_so_in_one_line(tmp_path: Path) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(["one", "two"]))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(list(judge.NETWORKS)))
 def test_the_network_computes_what_numpy_does(seed: int, name: str) -> None:
-    network = judge._ONE if name == "one" else judge._TWO
-    features = np.random.default_rng(seed).normal(0.0, 2.0, judge.MOST).astype(np.float32)
+    network = judge._LOADED[name]
+    features = np.random.default_rng(seed).normal(0.0, 2.0, judge.MOST_LATER).astype(np.float32)
     w1, b1, w2, b2, w3, b3 = network
     hidden = np.maximum(np.maximum(features[: len(w1)].astype(np.float64) @ w1 + b1, 0.0) @ w2 + b2, 0.0)
     assert judge._ask(network, features) == pytest.approx((hidden @ w3 + b3)[0], rel=1e-9, abs=1e-9)
@@ -137,11 +147,23 @@ def test_a_card_that_is_no_object_is_refused(monkeypatch: pytest.MonkeyPatch, ca
 @pytest.mark.parametrize("name", judge.NETWORKS)
 def test_layers_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """They would be read beyond the features."""
-    w1, *others = judge.weights_of(1 + judge.NETWORKS.index(name))
+    w1, *others = judge._LOADED[name]
     longer = np.concatenate([w1, w1])
     monkeypatch.setitem(judge._LOADED, name, (longer, *others))
     with pytest.raises(ConfigError, match="made for other features"):
         judge.check_weights()
+
+
+def test_no_look_reaches_beyond_what_has_been_seen() -> None:
+    """However far a template is shifted."""
+    shape, long = (judge._SHAPE_FROM + 3 * (points - 1) + judge._SHIFT for points in (judge.SHAPE, judge.LONG))
+    assert max(judge._TEMPLATE_FROM + 2 * (judge.TEMPLATE - 1) + judge._SHIFT, shape) <= judge.AHEAD == qrs.EARLY
+    assert max(long, *(int(name.split("_")[1]) for name in judge.LATER_FEATURES[3:])) <= judge.LATER == qrs.DOMINANCE
+
+
+def test_weights_are_those_of_leads_and_look() -> None:
+    for name, leads, later in (("one", 1, False), ("two", 2, False), ("one_later", 1, True), ("two_later", 2, True)):
+        assert judge.weights_of(leads, later=later) is judge._LOADED[name]
 
 
 @pytest.mark.parametrize(

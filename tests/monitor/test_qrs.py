@@ -164,6 +164,21 @@ def test_a_slow_rhythm_loses_no_first_beat(rate):
     assert mismatches(r_peaks_of(strip.signal), strip.r_peaks) == ([], [])
 
 
+def test_the_judge_looks_again_only_where_it_may_matter():
+    """Not at beats that are told already, nor at what is no beat by far; in training at everything."""
+    band, display = bands_of(story()[: 20 * FS, :1])
+    looks = []
+    for thorough in (0, 1):
+        state = np.zeros(1, qrs.STATE)[0]
+        qrs.start(state)
+        state["thorough"] = thorough
+        usable = np.zeros(band.shape, np.int64)
+        usable[0] = 1
+        qrs.step(state, band, display, usable, 1, band.shape[1], np.empty(1000, qrs.DETECTION))
+        looks.append(int(state["judged"]))
+    assert looks[0] < 0.7 * looks[1]
+
+
 def test_a_small_beat_is_found():
     """Every eighth beat has a third of the size of the others; alone it would stay below the threshold."""
     beats = steady(80, 0.5, 40.0)

@@ -53,6 +53,14 @@ def test_every_beat_after_the_learning_time_is_a_candidate(leads: int) -> None:
     features = rows["features"][:, :width]
     assert np.isfinite(features).all()
     assert (features.std(0) > 0.0).sum() > 0.8 * width, "few features say the same of every candidate"
+    survived = rows["survived"] == 1
+    assert not rows["later"][~survived].any()
+    later = rows["later"][survived, : judge.NETWORKS["one_later" if leads == 1 else "two_later"]]
+    assert np.isfinite(later).all()
+    assert np.all(later[:, width:].std(0) > 0.0), "what the second look sees besides tells candidates apart"
+    beats_there = np.abs(rows["at"][survived, np.newaxis] - qrs.LAG - strip.r_peaks).min(1) < 0.1 * FS
+    late = rows["at"][survived] > 5 * FS
+    assert later[late & beats_there, width].min() > later[late & ~beats_there, width].max(), "beats are alike for long"
 
 
 def test_gain_does_not_matter() -> None:
@@ -159,9 +167,9 @@ def test_versions_of_records(records: list[Path], tmp_path: Path) -> None:
     done = []
     found = load(records, tmp_path, 0, noisy=lambda name: name == "one", progress=lambda: done.append(1))
     assert len(done) == 2
-    assert list(found) == [1, 2]
-    for leads, width in ((1, judge.ONE), (2, judge.MOST)):
-        c = found[leads]
+    assert list(found) == list(judge.NETWORKS)
+    for network, width in judge.NETWORKS.items():
+        c = found[network]
         assert c.features.shape == (len(c.beats), width)
         assert c.features.dtype == np.float32
         assert len(c.records) == len(c.kinds) == len(c.beats)
@@ -169,15 +177,19 @@ def test_versions_of_records(records: list[Path], tmp_path: Path) -> None:
         clean = c.kinds == KINDS.index("clean")
         assert set(c.kinds[c.records == "two"].tolist()) == {KINDS.index("clean")}
         assert np.count_nonzero(c.beats & clean) > 60
-    alone = found[1].kinds == KINDS.index("clean, second lead alone")
-    assert set(found[1].records[alone].tolist()) == {"one"}, "the second lead of the other shows nothing"
-    noisy = np.isin(found[2].kinds, [KINDS.index("noisy"), KINDS.index("mildly noisy")])
-    assert np.count_nonzero(noisy & found[2].beats) > 0.5 * len(NOISES) * 30
+    for network in ("one", "two"):
+        first, second = found[network], found[f"{network}_later"]
+        assert second.beats.sum() == first.beats.sum(), "every beat is seen twice"
+        assert len(second.beats) < len(first.beats), "but not what is exceeded"
+    alone = found["one"].kinds == KINDS.index("clean, second lead alone")
+    assert set(found["one"].records[alone].tolist()) == {"one"}, "the second lead of the other shows nothing"
+    noisy = np.isin(found["two"].kinds, [KINDS.index("noisy"), KINDS.index("mildly noisy")])
+    assert np.count_nonzero(noisy & found["two"].beats) > 0.5 * len(NOISES) * 30
 
 
 def test_a_seed_decides_all_of_it(records: list[Path], tmp_path: Path) -> None:
     def features(seed: int) -> np.ndarray:
-        return load(records[:1], tmp_path, seed, noisy=lambda name: True, progress=lambda: None)[2].features
+        return load(records[:1], tmp_path, seed, noisy=lambda name: True, progress=lambda: None)["two"].features
 
     first = features(3)
     assert np.array_equal(first, features(3))

@@ -14,7 +14,7 @@ from monitor import judge as kernel
 from monitor.exceptions import ConfigError
 from trainer import judge
 from trainer.candidates import KINDS, Candidates
-from trainer.judge import NAMES, Recipe, Validation, ask, batches_of, card_of, cross_validate, fit, save
+from trainer.judge import Recipe, Validation, ask, batches_of, card_of, cross_validate, fit, save
 
 QUICK = replace(Recipe(), epochs=30)
 RECORDS = ("a", "b", "c", "d", "e", "f")
@@ -29,15 +29,20 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def made_up(leads: int = 1, count: int = 3000, seed: int = 0) -> Candidates:
+def by_rule(network: str) -> int:
+    """Which of the network's features says that the rule takes the candidate."""
+    return (kernel.ONE if network.startswith("one") else kernel.MOST) - 1
+
+
+def made_up(network: str = "one", count: int = 3000, seed: int = 0) -> Candidates:
     """Candidates of six records whose third feature tells beats from others; features of very different scales."""
     rng = np.random.default_rng(seed)
-    width = kernel.ONE if leads == 1 else kernel.MOST
+    width = kernel.NETWORKS[network]
     beats = rng.random(count) < 0.5
     features = rng.normal(0.0, 1.0, (count, width))
     features[:, 2] += np.where(beats, 3.0, -3.0)
     features = features * np.geomspace(0.1, 10.0, width) + np.linspace(-20.0, 20.0, width)
-    features[:, -1] = rng.random(count) < 0.5  # by_rule
+    features[:, by_rule(network)] = rng.random(count) < 0.5
     records = np.array(RECORDS)[rng.integers(0, len(RECORDS), count)]
     return Candidates(features.astype(np.float32), beats, records, rng.integers(0, len(KINDS), count))
 
@@ -47,16 +52,16 @@ def wrong(networks: list[np.ndarray], candidates: Candidates) -> float:
     return float(np.mean((ask(networks, candidates.features) > 0.0) != candidates.beats))
 
 
-@pytest.mark.parametrize("leads", [1, 2])
-def test_a_network_learns_on_the_features_as_they_are(leads: int) -> None:
+@pytest.mark.parametrize("network", kernel.NETWORKS)
+def test_a_network_learns_on_the_features_as_they_are(network: str) -> None:
     """Their scaling is folded into its first layer."""
     steps = []
-    parts = fit(made_up(leads), QUICK, 0, steps.append)
+    parts = fit(made_up(network), QUICK, 0, steps.append)
     assert sum(steps) == batches_of(3000, QUICK) == 90
-    width = kernel.ONE if leads == 1 else kernel.MOST
+    width = kernel.NETWORKS[network]
     assert [part.shape for part in parts] == [(width, 32), (32,), (32, 16), (16,), (16, 1), (1,)]
     assert all(part.dtype == np.float32 for part in parts)
-    assert wrong(parts, made_up(leads, seed=1)) < 0.03
+    assert wrong(parts, made_up(network, seed=1)) < 0.03
 
 
 def test_training_is_repeatable() -> None:
@@ -76,14 +81,15 @@ def test_a_kind_that_weighs_more_is_judged_better() -> None:
         assert wrong(parts, candidates) < 0.05
 
 
-def test_answers_are_those_of_the_detector() -> None:
+@pytest.mark.parametrize("name", kernel.NETWORKS)
+def test_answers_are_those_of_the_detector(name: str) -> None:
     """What the rule's agreement is worth included, as it is in a calm signal."""
-    candidates = made_up()
+    candidates = made_up(name)
     parts = fit(candidates, QUICK, 0, lambda n: None)
     network = tuple(part.astype(np.float64) for part in parts)
     logits = ask(parts, candidates.features[:50])
     for features, logit in zip(candidates.features[:50], logits, strict=True):
-        expected = kernel._ask(network, features) + kernel.RULE_BONUS * float(features[-1])
+        expected = kernel._ask(network, features) + kernel.RULE_BONUS * float(features[by_rule(name)])
         assert logit == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
@@ -125,22 +131,22 @@ def test_validation_counts_what_is_missed_and_extra(monkeypatch: pytest.MonkeyPa
 
 
 def test_weights_are_read_back_by_the_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    networks = {leads: fit(made_up(leads, 1500), QUICK, 0, lambda n: None) for leads in NAMES}
+    networks = {name: fit(made_up(name, 1500), QUICK, 0, lambda n: None) for name in kernel.NETWORKS}
     path = tmp_path / "deep" / "qrs.safetensors"
-    validations = {1: [Validation("clean", 10, 1.0, 2.0)]}
+    validations = {"one": [Validation("clean", 10, 1.0, 2.0)]}
     save(networks, path, {"seed": 0} | card_of(QUICK, validations))
     card, loaded = kernel._load(path)
     monkeypatch.setattr(kernel, "CARD", card)
     kernel.check_weights()
     assert card["recipe"]["epochs"] == 30
     assert card["cross_validation"] == {"one": [{"kind": "clean", "beats": 10, "missed": 1.0, "extra": 2.0}]}
-    for leads, name in NAMES.items():
-        assert all(np.array_equal(a, b) for a, b in zip(networks[leads], loaded[name], strict=True))
+    for name, parts in networks.items():
+        assert all(np.array_equal(a, b) for a, b in zip(parts, loaded[name], strict=True))
 
 
 def test_weights_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    networks = {1: [np.zeros(1, np.float32)] * 6}
+    networks = {"one": [np.zeros(1, np.float32)] * 6}
     with pytest.raises(ConfigError, match="cannot be written") as caught:
         save(networks, tmp_path / "file" / "qrs.safetensors", {})
     assert caught.value.where == str(tmp_path / "file" / "qrs.safetensors")
