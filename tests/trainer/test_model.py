@@ -10,7 +10,7 @@ from monitor.beats import channels_of, features_of
 from monitor.ecg import AAMI_CLASSES
 from monitor.shapes import CHANNELS
 from monitor.window import WIDTH
-from trainer.model import Architecture, BeatNet, Named
+from trainer.model import Architecture, BeatNet, Named, Spread
 from trainer.stacked import Stacked, for_the_monitor
 
 FAMILY = (
@@ -21,6 +21,8 @@ FAMILY = (
     Architecture(leads=2),
     Architecture(leads=2, shared=False, widths=(4, 8), kernels=(6, 3)),
     Architecture(leads=2, channels=(), hidden=()),
+    Architecture(pieces=4),
+    Architecture(leads=2, channels=(), pieces=3),
 )
 
 
@@ -84,9 +86,10 @@ def test_channels_that_are_not_named_are_not_seen() -> None:
     assert not torch.equal(net(windows, features), net(changed, features))
 
 
-def test_features_that_are_hidden_are_not_seen() -> None:
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_features_that_are_hidden_are_not_seen(pieces: int) -> None:
     name = features_of(1)[3]
-    net = BeatNet(Architecture(hidden_features=(name,))).eval()
+    net = BeatNet(Architecture(hidden_features=(name,), pieces=pieces)).eval()
     windows, features = inputs(1)
     net.standardise(features)
     changed = features.clone()
@@ -94,6 +97,46 @@ def test_features_that_are_hidden_are_not_seen() -> None:
     assert torch.equal(net(windows, features), net(windows, changed))
     changed[:, 4] += 1.0
     assert not torch.equal(net(windows, features), net(windows, changed))
+
+
+def test_pieces_tell_how_far_a_feature_has_come() -> None:
+    spread = Spread(2, 4)
+    skewed = torch.linspace(0.0, 1.0, 1001) ** 3
+    spread.set_range(slice(0, 2), torch.stack([skewed, -2.0 * skewed], 1))
+    edges = torch.cat([spread.low, (spread.low + spread.step)[:, -1:]], 1)
+    assert torch.allclose(edges[0, [0, -1]], torch.tensor([0.0, 1.0]), atol=0.01)
+    assert torch.allclose(edges[:, 1:-1], spread.low[:, 1:])
+    quantiles = torch.tensor([0.25, 0.5, 0.75]) ** 3
+    assert torch.allclose(edges[0, 1:4], 0.5 * (quantiles + torch.tensor([0.25, 0.5, 0.75])), atol=0.01), "halfway"
+    at = 0.5 * (edges[0, 1] + edges[0, 2])
+    assert torch.allclose(spread(torch.tensor([[at, at]]))[0, 0], torch.tensor([1.0, 0.0, -1.0, -1.0]), atol=1e-5)
+    far = spread(torch.tensor([[1e9, -1e9]]))[0]
+    assert torch.equal(far, torch.tensor([[1.0] * 4, [-1.0] * 4])), "what lies beyond the range is its end"
+    values = spread(torch.stack([skewed, skewed], 1))[:, 0].sum(1)
+    assert (values.diff() >= 0.0).all()
+
+
+def test_a_feature_that_never_changes_spreads_to_finite_numbers() -> None:
+    spread = Spread(1, 8)
+    spread.set_range(slice(0, 1), torch.full((100, 1), 3.0))
+    assert torch.isfinite(spread(torch.tensor([[3.0], [3.1], [2.9]]))).all()
+
+
+def test_of_many_beats_a_part_tells_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer.model, "_ENOUGH", 100)
+    spread = Spread(1, 2)
+    spread.set_range(slice(0, 1), torch.arange(1000.0)[:, None])
+    assert spread.low[0, 1] == pytest.approx(500, abs=10)
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_both_leads_have_the_same_range_where_one_network_names_from_each(pieces: int) -> None:
+    net = BeatNet(Architecture(leads=2, channels=(), pieces=pieces, fusion="late"))
+    _, features = inputs(2, 100)
+    net.standardise(features)
+    first, second = net.spread.low[net.context : net.first_lead], net.spread.low[net.first_lead :]
+    assert torch.equal(first, second)
+    assert not torch.equal(net.spread.low[: net.context], torch.zeros(net.context, pieces))
 
 
 def test_the_second_lead_is_hidden_in_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.exceptions import ConfigError
 from monitor.shapes import CHANNELS
+from monitor.timing import CONTEXT, NEXT
 from monitor.window import WIDTH
 from trainer import checkpoint
 from trainer.dataset import Beats, DataSet
@@ -22,6 +23,7 @@ from trainer.grades import grade
 from trainer.model import Architecture, Named
 from trainer.recipes import Recipe
 from trainer.training import (
+    _Batches,
     augment,
     batches_of,
     beat_weights,
@@ -202,6 +204,28 @@ def test_rows_are_those_the_recipe_asks_for(beats: Beats) -> None:
     assert set(beats.records[rows_for(noisy, replace(QUICK, noisy=False))]) == {"106", "119"}
     with pytest.raises(ConfigError, match="no beat to learn from; the data set's lead sets are first, second"):
         rows_for(beats, replace(QUICK, learn_from=("both",)))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_share_of_the_beats_is_shown_as_for_their_provisional_names(beats: Beats, share: float) -> None:
+    rows = rows_for(beats, QUICK)
+    recipe = replace(QUICK, provisional=share, feature_noise=0.1)
+    batches = _Batches(beats, rows, recipe, None, torch.device("cpu"))
+    shown = torch.cat([batch[1] for batch in batches.epoch(3, len(rows) // QUICK.batch)])
+    hidden = (shown[:, NEXT:CONTEXT] == 0.0).all(1)
+    assert float(hidden.float().mean()) == pytest.approx(share, abs=0.1)
+    assert (shown[:, CONTEXT:] != 0.0).any(1).all(), "everything else is seen"
+
+
+def test_provisional_names_know_nothing_of_the_next_beat(beats: Beats) -> None:
+    rows = rows_for(beats, QUICK)
+    net, _ = train_members(beats, rows, QUICK, 0)
+    features = np.array(beats.features)
+    features[:, NEXT:CONTEXT] = 0.0
+    blind = replace(beats, features=features)
+    provisional = predict(net, beats, rows, provisional=True)
+    assert np.array_equal(provisional, predict(net, blind, rows))
+    assert not np.array_equal(provisional, predict(net, beats, rows))
 
 
 def test_a_class_that_is_missing(beats: Beats) -> None:
