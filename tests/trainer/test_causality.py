@@ -40,7 +40,9 @@ class Projection:
         found = np.empty((len(windows), 5), np.float32)
         for i in range(len(windows)):  # one by one: sums of a matrix product depend on its size
             w, f = windows[i].ravel().astype(float), features[i].astype(float)
-            logits = w @ self.windows[: w.size] * 0.1 + f @ self.features[: f.size]
+            logits = 3.0 * np.sin(
+                w @ self.windows[: w.size] * 0.1 + f @ self.features[: f.size]
+            )  # no class always wins
             found[i] = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
         return found
 

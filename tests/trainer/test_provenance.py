@@ -32,16 +32,17 @@ def now() -> str:
 def test_comments_and_docstrings_do_not_count(copy: Path) -> None:
     before = now()
     assert before == fingerprint()
-    file = copy / "shapes.py"
-    file.write_text("# a comment\n" + file.read_text().replace('"""Points in a window, 180 Hz."""', '"""Other."""'))
+    file, docstring = copy / "window.py", '"""Points in a window, 180 Hz."""'
+    assert docstring in file.read_text()
+    file.write_text("# a comment\n" + file.read_text().replace(docstring, '"""Other."""'))
     assert now() == before
 
 
 def test_a_constant_counts(copy: Path) -> None:
     before = now()
-    text = (copy / "shapes.py").read_text()
-    assert "_CLUSTERS: Final = 6" in text
-    (copy / "shapes.py").write_text(text.replace("_CLUSTERS: Final = 6", "_CLUSTERS: Final = 7"))
+    text = (copy / "clusters.py").read_text()
+    assert "COUNT: Final = 6" in text
+    (copy / "clusters.py").write_text(text.replace("COUNT: Final = 6", "COUNT: Final = 7"))
     assert now() != before
 
 
