@@ -155,7 +155,7 @@ def read_record(path: str | Path, leads: Sequence[str | int] | None = None) -> R
     """
     import wfdb
 
-    base, fs, columns = _open(path, leads)
+    base, fs, columns, names = _open(path, leads)
     try:
         data = wfdb.rdrecord(str(base), channels=columns, smooth_frames=False, return_res=64)
         scale = [_UNIT_MV.get(unit.lower(), 1.0) for unit in data.units]
@@ -164,7 +164,7 @@ def read_record(path: str | Path, leads: Sequence[str | int] | None = None) -> R
         raise _damaged(base, error) from None
     if not len(signal):
         raise RecordError("no samples", where=str(base), remedy="choose another record")
-    return Record(base.name, fs, tuple(data.sig_name), signal.astype(np.float32))
+    return Record(base.name, fs, names, signal.astype(np.float32))
 
 
 def lead_columns(path: str | Path, leads: Sequence[str | int] | None = None) -> list[int]:
@@ -176,8 +176,8 @@ def lead_columns(path: str | Path, leads: Sequence[str | int] | None = None) -> 
     return _open(path, leads)[2]
 
 
-def _open(path: str | Path, leads: Sequence[str | int] | None) -> tuple[Path, float, list[int]]:
-    """The record's path without suffix, the rate of the leads asked for, and their columns."""
+def _open(path: str | Path, leads: Sequence[str | int] | None) -> tuple[Path, float, list[int], tuple[str, ...]]:
+    """The record's path without suffix, and of the leads asked for the rate, the columns and the names."""
     import wfdb
 
     base = find_record(path)
@@ -186,7 +186,9 @@ def _open(path: str | Path, leads: Sequence[str | int] | None) -> tuple[Path, fl
         segments = [header] if isinstance(header, wfdb.Record) else [part for part in header.segments if part]
         for segment in segments:
             _check_files(base.parent, segment)
-        names, units = list(header.sig_name or []), list(segments[0].units or [])
+        units = list(segments[0].units or [])
+        # one that nobody described has the name that WFDB gives it
+        names = [name or f"record {base.name}, signal {i}" for i, name in enumerate(header.sig_name or [])]
         per_frame = segments[0].samps_per_frame
     except RecordError:
         raise
@@ -205,7 +207,7 @@ def _open(path: str | Path, leads: Sequence[str | int] | None) -> tuple[Path, fl
         raise RecordError(
             f"sampled at {fs:g} Hz", where=str(base), remedy=f"{FS_MIN:g} to {FS_MAX:g} Hz can be analysed"
         )
-    return base, fs, columns
+    return base, fs, columns, tuple(names[column] for column in columns)
 
 
 def _damaged(base: Path, error: Exception) -> RecordError:

@@ -269,6 +269,15 @@ def test_a_changed_header_is_read_or_refused(tmp_path: Path, data: st.DataObject
         assert read_record(path).signal.size
 
 
+def test_a_lead_without_a_name_has_the_one_that_wfdb_gives(tmp_path: Path) -> None:
+    path = write_record(tmp_path, "r", RAMP)
+    header = tmp_path / "r.hea"
+    header.write_text(header.read_text().replace(" MLII", ""))
+    record = read_record(path)
+    assert record.leads == ("record r, signal 0", "V1")
+    assert read_record(path, ["record r, signal 0"]).leads == record.leads[:1]
+
+
 def test_record_without_samples(tmp_path: Path) -> None:
     path = write_record(tmp_path, "r", RAMP)
     header = tmp_path / "r.hea"
