@@ -372,7 +372,7 @@ def blend_shape(state, n, at, template, weight):  # type: ignore[no-untyped-def]
     _cut(state, n, at, cut)
     if (
         template.size == LONG
-    ):  # as if it were at most twice the size: the second look must not be deaf after an artefact
+    ):  # as if it were at most twice as large: the second look must not be deaf after an artefact
         own, power = 0.0, 0.0
         for i in range(template.size):
             own += cut[i] * cut[i]

@@ -283,6 +283,9 @@ def _weigh(state):  # type: ignore[no-untyped-def]
     _fuse_peak(state)
 
 
+# -- the rule: its thresholds, T waves, and what it learns from a candidate
+
+
 @kernel
 def _threshold(state, fraction):  # type: ignore[no-untyped-def]
     return state["noise"] + fraction * (1.0 - state["noise"])
@@ -471,6 +474,9 @@ def _is_sure(candidate):  # type: ignore[no-untyped-def]
     return candidate["logit"] > judge.SURE and candidate["size"] > SURE_SIZE
 
 
+# -- a candidate: measured, judged, settled
+
+
 @kernel
 def _by_rule(state, candidate):  # type: ignore[no-untyped-def]
     """Whether the paper's rule takes the candidate."""
@@ -536,6 +542,9 @@ def _settle(state, candidate, search_back, out, found):  # type: ignore[no-untyp
     return found
 
 
+# -- the first seconds
+
+
 @kernel
 def _may_learn(state):  # type: ignore[no-untyped-def]
     """Whether there are candidates enough, or the oldest would be too old before there are; and a lead they tell of."""
@@ -582,6 +591,9 @@ def _learn(state, out, found):  # type: ignore[no-untyped-def]
     return found
 
 
+# -- looking back
+
+
 @kernel
 def _search_by_rule(state):  # type: ignore[no-untyped-def]
     """Let the rule learn from the largest candidate since its last beat if that passes the second threshold."""
@@ -626,6 +638,9 @@ def _search_to_tell(state, out, found):  # type: ignore[no-untyped-def]
     found = _tell_beat(state, state["candidate"][best], 1, out, found)
     _forget_old(state)
     return found
+
+
+# -- sample by sample
 
 
 @kernel

@@ -34,6 +34,7 @@ from monitor.align import OK
 from monitor.ecg import FS
 from monitor.kernel import kernel
 from monitor.quality import BACK
+from monitor.window import NEVER
 
 CONDITIONS: Final = ("ASYSTOLE", "VTACH", "EXTREME_TACHY", "EXTREME_BRADY", "VRUN", "TACHY", "BRADY")
 ASYSTOLE, VTACH, EXTREME_TACHY, EXTREME_BRADY, VRUN, TACHY, BRADY = range(len(CONDITIONS))
@@ -87,7 +88,6 @@ RHYTHM: Final = -1
 _INTERVALS: Final = 16
 _BEATS: Final = 8
 _VENTRICULAR: Final = 300  # a minute of the fastest that can be found
-_NEVER: Final = -(1 << 40)
 
 TOLD: Final = np.dtype([("label", np.int64), ("at", np.int64)], align=True)
 """A rhythm and where it was told to begin."""
@@ -313,7 +313,7 @@ def _take_back(state):  # type: ignore[no-untyped-def]
     state["beat_count"] -= 1
     if state["beat_class"][state["beat_count"] % _BEATS] == VENTRICULAR:
         state["ventricular_count"] -= 1
-        state["ventricular_at"][state["ventricular_count"] % _VENTRICULAR] = _NEVER
+        state["ventricular_at"][state["ventricular_count"] % _VENTRICULAR] = NEVER
     state["run"], state["run_at"] = state["before"]["run"], state["before"]["run_at"]
 
 

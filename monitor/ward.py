@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, frontend, judge, rhythm, shapes
+from monitor import alarms, align, frontend, judge, rhythm
 from monitor.alarms import ACKNOWLEDGE, END, ONSET, Acknowledge, Bedside, Command, Describe, SetLimits
 from monitor.align import Run, Sequencer
 from monitor.classifier import Names
@@ -25,6 +25,7 @@ from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
 from monitor.events import Alarm, Beat, Event, Gap, Qrs, Quality, Rhythm, Trigger
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
+from monitor.naming import FAILED, NAMED, name_rows
 from monitor.snapshot import layout_of, pack, unpack
 
 log = logging.getLogger(__name__)
@@ -48,23 +49,6 @@ _LAYOUT: Final = layout_of(BED_STATE, tuple(code.name for code in alarms.CODES),
 _BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
 """Alarms that the ward itself raises and ends."""
 _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Qrs: 3, Beat: 4, Rhythm: 5, Alarm: 6}
-_RULE_CLASS: Final = np.array([AAMI_CLASSES.index(name) for name in shapes.RULE_CLASSES])
-
-
-NOT_ASKED, NAMED, FAILED = range(3)
-"""What a model said of a beat."""
-
-
-def _ask(model: Names, windows: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities of the beats, NaN of all of them if the model raises or answers nonsense."""
-    try:
-        answer = np.asarray(model.classify(windows, features), np.float32)
-        if answer.shape != (len(windows), len(AAMI_CLASSES)):
-            raise ValueError(f"probabilities of shape {answer.shape} for {len(windows)} beats")
-    except Exception:  # whatever a model does, rate and asystole alarms go on
-        log.exception("a classifier failed; beats are named by another or by rule")
-        return np.full((len(windows), len(AAMI_CLASSES)), np.nan, np.float32)
-    return answer
 
 
 @dataclass(slots=True)
@@ -319,14 +303,14 @@ class Ward:
     def _abandon(self, bed: _Bed) -> list[Event]:
         """Name for good the beats that wait: as they were named, or Q where the window will never be complete."""
         state = self.state["front"]["beats"][bed.row : bed.row + 1]
-        at = bed.emitted(max(bed.position - 1, 0))
+        last = max(bed.position - 1, 0)
         waiting = state["waiting"][state["waiting"]["waits"] == 1]
         found = waiting["beat"].copy()  # asked again, the same model says the same of the same row
-        found["row"], found["emitted"], found["final"] = bed.row, max(bed.position - 1, 0), 1
+        found["row"], found["emitted"], found["final"] = bed.row, last, 1
         names = self._name(found, waiting["window"], waiting["features"])
         events: list[Event] = [beat for _, _, beat, _ in _beats({bed.row: bed}, found, *names)]
         pending = state["pending"]["r"][0, : int(state["pending_count"][0])].tolist()
-        return events + [Beat(bed.name, bed.device(r), at, "Q", "Q") for r in pending]
+        return events + [Beat(bed.name, bed.device(r), bed.emitted(last), "Q", "Q") for r in pending]
 
     def _table_of(self, fs_mhz: int) -> tuple[int, int]:
         """Number of the resampling table of a rate, mHz, and its look-ahead."""
@@ -392,37 +376,8 @@ class Ward:
     def _name(
         self, found: NDArray[np.void], windows: NDArray[np.float32], features: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None, NDArray[np.int8]]:
-        """AAMI class numbers of rows of beats, the networks' probabilities if there are any, and how these answered.
-
-        Beats that two leads show go to the model for two leads, all others to that for one, each in batches of their
-        own. A row of probabilities that are not numbers stands for a beat the network failed to name; then the model
-        for one lead does, at last the kernel's rule, and no other beat is touched.
-
-        Returns:
-            (n,) classes; (n, 5) probabilities, NaN where the rule names; (n, 2) what the models for one lead and for
-            two said: one of NOT_ASKED, NAMED, FAILED.
-        """
-        by_rule: NDArray[np.int64] = _RULE_CLASS[found["rule"]]
-        answers = np.full((len(found), 2), NOT_ASKED, np.int8)
-        if (self._classifier is None and self._two_leads is None) or not len(found):
-            return by_rule, None, answers
-        probabilities = np.full((len(found), len(AAMI_CLASSES)), np.nan, np.float32)
-        unnamed = np.ones(len(found), np.bool_)
-        for place, model, rows in (
-            (1, self._two_leads, found["leads"] >= 2),
-            (0, self._classifier, unnamed),  # what is left by then
-        ):
-            if model is None or not (asked := unnamed & rows).any():
-                continue
-            part = slice(None) if asked.all() else asked  # no copy where all are asked
-            answer = _ask(model, windows[part], features[part])
-            sound = np.all(np.isfinite(answer), axis=1)
-            answers[asked, place] = np.where(sound, NAMED, FAILED)
-            named = np.flatnonzero(asked)[sound]
-            probabilities[named] = answer[sound]
-            unnamed[named] = False
-        labels = np.where(unnamed, by_rule, np.argmax(np.where(unnamed[:, np.newaxis], 0, probabilities), 1))
-        return labels, probabilities, answers
+        """Name rows of beats; see :func:`monitor.naming.name_rows`."""
+        return name_rows(self._classifier, self._two_leads, found, windows, features)
 
     def _rhythm(
         self,

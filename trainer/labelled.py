@@ -20,6 +20,7 @@ from monitor.events import Beat
 from monitor.exceptions import ConfigError
 from monitor.records import Annotations, Record, read_annotations, read_record
 from monitor.replay import analyse
+from monitor.window import WIDTH
 from trainer import ectopy, rhythms
 from trainer.conditions import Resampled
 from trainer.disturbance import MOTION, RECORDED, disturb
@@ -158,8 +159,6 @@ def inputs_of(record: Record) -> tuple[NDArray[np.float32], NDArray[np.float32],
 
 
 def _empty(leads: int) -> tuple[NDArray[np.float32], NDArray[np.float32], list[Beat]]:
-    from monitor.window import WIDTH
-
     windows = np.empty((0, len(channels_of(leads)), WIDTH), np.float32)
     return windows, np.empty((0, len(features_of(leads))), np.float32), []
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from monitor.ecg import AAMI_CLASSES
 from monitor.exceptions import ConfigError
 from monitor.timing import CONTEXT, NEXT
-from monitor.window import BEFORE, STRIDE
+from monitor.window import R
 from trainer import checkpoint
 from trainer.dataset import Beats
 from trainer.grades import grade
@@ -40,7 +40,6 @@ Rows = NDArray[np.int64]
 _CLASSES: Final = len(AAMI_CLASSES)
 _FEW: Final = 50
 """Beats of a class that a patient is taken to have besides."""
-_R: Final = BEFORE // STRIDE
 _SPAN: Final = 1 << 20  # epochs a seed is good for
 
 
@@ -152,7 +151,7 @@ def augment(windows: Tensor, recipe: Recipe, generator: torch.Generator) -> Tens
     moved = torch.roll(windows, shift, 2)
     if recipe.warp > 0.0:
         stretch = 1 + recipe.warp * (2 * torch.rand(n, 1, generator=generator) - 1)
-        at = (_R + (torch.arange(width) - _R) * stretch).clamp(0, width - 1.001)
+        at = (R + (torch.arange(width) - R) * stretch).clamp(0, width - 1.001)
         low = at.long()
         share = (at - low)[:, None]
         places = low[:, None].expand(n, channels, width)
@@ -291,7 +290,6 @@ class _Batches:
         labels = beats.labels[rows]
         self.features = torch.from_numpy(np.asarray(beats.features[rows]))
         self.spread = self.features.std(0).clamp_min(1e-3)
-        self.of_next = _of_next(self.features.shape[1])
         self.labels = torch.from_numpy(labels)
         self.weights = torch.from_numpy(beat_weights(beats, rows, recipe))
         self.soft = None if soft is None else torch.from_numpy(np.asarray(soft[rows], np.float32))
@@ -318,7 +316,7 @@ class _Batches:
                 features = features + recipe.feature_noise * self.spread * rough
             if recipe.provisional:
                 provisional = torch.rand(len(chosen), generator=generator) < recipe.provisional
-                features = torch.where(provisional[:, None] & self.of_next, 0.0, features)
+                features[provisional, NEXT:CONTEXT] = 0.0
             targets = None if self.soft is None else self.soft[chosen].to(device)
             batch = windows, features, self.labels[chosen], self.weights[chosen]
             yield (*(part.to(device) for part in batch), targets)
@@ -394,12 +392,6 @@ def _watch(net: BeatNet, beats: Beats, rows: Rows, device: torch.device) -> dict
     return {"held_out_score": grade(labels, probabilities.argmax(1)).score, "held_out_loss": loss}
 
 
-def _of_next(features: int) -> Tensor:
-    """(features,) bool: those that a provisional name knows nothing of."""
-    place = torch.arange(features)
-    return (place >= NEXT) & (place < CONTEXT)
-
-
 @torch.inference_mode()
 def predict(
     net: Named, beats: Beats, rows: Rows, device: torch.device = CPU, *, provisional: bool = False
@@ -410,7 +402,7 @@ def predict(
     for first in range(0, len(rows), 1024):
         part = rows[first : first + 1024]
         windows = torch.from_numpy(beats.windows[part]).to(device)
-        features = torch.from_numpy(np.array(beats.features[part])).to(device)
+        features = torch.from_numpy(np.asarray(beats.features[part])).to(device)
         if provisional:
             features[:, NEXT:CONTEXT] = 0.0
         found[first : first + 1024] = net(windows, features).cpu().numpy()

@@ -12,7 +12,7 @@ PURE = VOCABULARY | {
     f"monitor.{name}"
     for name in (
         *("alarms", "align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
-        *("atrial", "clusters", "window"),
+        *("atrial", "clusters", "naming", "window"),
         *("ordered", "qrs", "quality", "rhythm", "snapshot", "ward"),
     )
 }

@@ -23,9 +23,6 @@ from simulators.noise import Muscle
 from simulators.rhythms import Beat as Rendered
 from simulators.synthetic import render
 
-R = BEFORE // STRIDE
-"""The point of R in a window."""
-
 
 class Seen:
     """What a network is given for a signal.

@@ -432,8 +432,7 @@ def test_a_failing_model_is_told_at_the_same_sample_at_any_cut():
 def test_a_row_that_is_no_number_costs_only_its_own_bed_the_names():
     """A network that cannot take beats that point down, as all of one bed's do; the other bed's keep their names."""
     model = Model()
-    r_peak = window.BEFORE // window.STRIDE
-    model.failure = lambda windows, result: np.where(windows[:, 0, r_peak] < 0.0, np.nan, 1.0)[:, None] * result
+    model.failure = lambda windows, result: np.where(windows[:, 0, window.R] < 0.0, np.nan, 1.0)[:, None] * result
     up, down = (cut(sign * sinus(20.0), 36, bed=bed) for sign, bed in ((1, "up"), (-1, "down")))
     alone = listen(one_by_one(up), bed="up", classifier=model)
     assert {beat.symbol for beat in of(alone.events, Beat)} == {"V"}
