@@ -13,9 +13,10 @@ from trainer.files import unwritable
 from trainer.options import group, page
 
 if TYPE_CHECKING:
+    from trainer.alarm_scores import Sounded
     from trainer.tables import Table
 
-evaluate = group("Score the detector and the classifier as ANSI/AAMI EC57 does.")
+evaluate = group("Score the detector, the classifier and the alarms.")
 
 Database = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="A database with reference annotations.")]
 Records = Annotated[str, typer.Option(help="Records, for instance 100,101 or DS2; every annotated one if not given.")]
@@ -40,6 +41,9 @@ Plots = Annotated[
 ]
 Report = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write report.html and report.md, with figures and wrong beats.")
+]
+AlarmLeads = Annotated[
+    str, typer.Option("--leads", help="Leads by name or number; the first two ECG leads of a record if not given.")
 ]
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores as JSON.")]
 MarkdownFile = Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown.")]
@@ -155,6 +159,60 @@ def beats(
         facts = f"Model {named}, database {db}, records {', '.join(path.name for path in paths)}, leads {leads}."
         write_report(folder, beat_report(chosen, results, jobs, outcomes, facts))
         typer.echo(f"report: {folder / 'report.html'}", err=True)
+
+
+@evaluate.command()
+def alarms(
+    db: Database = "mitdb",
+    records: Records = "",
+    leads: AlarmLeads = "",
+    json_file: JsonFile = None,
+    markdown_file: MarkdownFile = None,
+    processes: Processes = 2,
+) -> None:
+    """Score the alarms of high priority.
+
+    Of a database with a file ALARMS, such as challenge2015: whether the monitor confirms the alarm at 5:00, hearing the
+    ECG leads up to then. Of another: false alarms a day and missed episodes, against its reference annotations.
+    """
+    from trainer.alarm_runs import AlarmJob, challenge, judge
+    from trainer.alarm_scores import SOUNDED
+    from trainer.alarm_tables import challenge_json, challenge_tables, day_json, day_tables
+    from trainer.options import words
+    from trainer.parallel import each_shown
+
+    _writable(json_file, markdown_file)
+    chosen = tuple(words(leads)) or None
+    heading: dict[str, Any] = {"scored": "alarms", "database": db, "leads": leads or "the first two of ECG"}
+    if (sounded := _sounded(db, records)) is not None:
+        jobs = [AlarmJob(path, chosen, SOUNDED, alarm) for path, alarm in sounded.items()]
+        verdicts = each_shown(challenge, jobs, processes, lambda job: job.path.name)
+        _report(heading | challenge_json(verdicts), challenge_tables(verdicts), json_file, markdown_file)
+        return
+    jobs = [AlarmJob(path, chosen) for path in _records(db, records)]
+    outcomes = each_shown(judge, jobs, processes, lambda job: job.path.name)
+    _report(heading | day_json(outcomes), day_tables(outcomes), json_file, markdown_file)
+
+
+def _sounded(db: str, records: str) -> dict[Path, Sounded] | None:
+    """Records whose alarm at 5:00 was judged, and how; None: the database has no such file.
+
+    Raises:
+        RecordError: the file is damaged, or does not know a record.
+    """
+    from monitor.exceptions import RecordError
+    from monitor.records import find_database
+    from trainer.alarm_scores import read_alarms
+    from trainer.options import words
+
+    folder = find_database(db)
+    if not (folder / "ALARMS").is_file():
+        return None
+    known = read_alarms(folder)
+    names = words(records) or list(known)
+    if unknown := [name for name in names if name not in known]:
+        raise RecordError(f"no alarm of {', '.join(unknown)} is in it", where=str(folder / "ALARMS"))
+    return {folder / name: known[name] for name in names}
 
 
 def _records(db: str, records: str, *, preferred: Sequence[str] = ()) -> list[Path]:

@@ -47,6 +47,19 @@ def each(
         pool.shutdown(cancel_futures=True)
 
 
+def each_shown(
+    work: Callable[[Job], Result], jobs: Sequence[Job], processes: int, name: Callable[[Job], str]
+) -> list[Result]:
+    """Do all jobs as :func:`each` does, with a bar of progress on standard error that names what was last done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("records", total=len(jobs))
+        return each(work, jobs, processes, lambda job: progress.update(task, advance=1, description=name(job)))
+
+
 def _and_tell(work: Callable[[Job], Result], job: Job, done: Callable[[Job], None]) -> Result:
     result = work(job)
     done(job)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from trainer.conditions import AS_RECORDED, Condition
 from trainer.outcome import Outcome, outcome_of
-from trainer.parallel import each
+from trainer.parallel import each_shown
 
 if TYPE_CHECKING:
     from monitor.classifier import Models
@@ -131,14 +131,4 @@ def run(jobs: Sequence[Job], processes: int) -> list[Outcome]:
     Raises:
         WardbeatError: what :func:`analyse_record` raises; the first failure ends it all.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("records", total=len(jobs))
-
-        def done(job: Job) -> None:
-            progress.update(task, advance=1, description=job.path.name)
-
-        return each(analyse_record, jobs, processes, done)
+    return each_shown(analyse_record, jobs, processes, lambda job: job.path.name)

@@ -342,3 +342,22 @@ def test_detector_on_all_records_of_mit_bih(tmp_path: Path) -> None:
         everything = period["splits"]["all"]
         assert len(everything["records"]) == 48
         assert everything["scores"]["QRS"]["f1"] >= 0.995
+
+
+def test_alarms_counts_false_ones_a_day_against_the_annotations(tmp_path: Path) -> None:
+    write_record(tmp_path, "101", left_out=20)
+    write_record(tmp_path, "106")
+    scores = tmp_path / "alarms.json"
+    output = run("alarms", "--db", tmp_path, "--processes", 1, "--json", scores)
+    assert "High-priority alarms" in output
+    document = json.loads(scores.read_text())
+    assert document["records"] == {name: {"false": [], "missed": []} for name in ("101", "106")}
+
+
+def test_alarms_judges_those_of_a_database_that_lists_them(tmp_path: Path) -> None:
+    for name in ("a1", "b2"):
+        write_record(tmp_path, name, seconds=310)
+    (tmp_path / "ALARMS").write_text("a1,Asystole,0\nb2,Bradycardia,1\n")
+    output = run("alarms", "--db", tmp_path, "--processes", 1)
+    assert re.search(r"all\s+2\s+0\s+1\s+0\s+1\s+16\.67", output)
+    assert "no alarm of c3" in failure("alarms", "--db", tmp_path, "--records", "c3").what

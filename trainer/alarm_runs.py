@@ -1,0 +1,71 @@
+"""The monitor over records, for its alarms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.alarm_scores import AlarmOutcome, Sounded, Told, Verdict, confirms, told_alarms
+from trainer.runs import Model, models_of
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmJob:
+    """One record to hear.
+
+    Attributes:
+        path: of the record.
+        leads: names or numbers; None: its first two ECG leads.
+        until: s into the record at which the monitor hears no more; None: its end.
+        sounded: what a bedside monitor alarmed at that moment, if it is to be judged.
+    """
+
+    path: Path
+    leads: tuple[str, ...] | None = None
+    until: float | None = None
+    sounded: Sounded | None = None
+
+
+def hear(job: AlarmJob) -> tuple[list[Told], float]:
+    """High-priority alarms of the shipped monitor over a record, and how many seconds it heard.
+
+    Raises:
+        RecordError: the record cannot be read, or it has no such lead.
+    """
+    from monitor.records import read_record
+    from monitor.replay import analyse
+
+    record = read_record(job.path, job.leads)
+    if job.until is not None:
+        record.signal = record.signal[: round(job.until * record.fs)]
+    one, two = models_of(Model(None, None))
+    events = (event for events in analyse(record, one, two_leads=two) for event in events)
+    return told_alarms(events, record.fs), len(record.signal) / record.fs
+
+
+def challenge(job: AlarmJob) -> Verdict:
+    """Whether the monitor confirms what the bedside monitor alarmed.
+
+    Raises:
+        RecordError: the record cannot be read, or it has no such lead.
+    """
+    assert job.sounded is not None
+    told, _ = hear(job)
+    return Verdict(job.path.name, job.sounded.kind, job.sounded.true, confirms(told, job.sounded.kind))
+
+
+def judge(job: AlarmJob) -> AlarmOutcome:
+    """High-priority alarms of a record beside what happened in it.
+
+    Raises:
+        RecordError: the record or its reference annotations cannot be read, or it has no such lead.
+    """
+    import wfdb
+
+    from monitor.records import read_annotations
+    from trainer.alarm_truth import episodes
+
+    reference = read_annotations(job.path)
+    alarms, seconds = hear(job)
+    header = wfdb.rdheader(str(job.path))
+    return AlarmOutcome(job.path.name, seconds, alarms, episodes(reference, header.fs, header.sig_len))
