@@ -44,21 +44,32 @@ class Episode(NamedTuple):
 
 def episodes(reference: Annotations, fs: float, length: int) -> list[Episode]:
     """What happened in a record of `length` samples at `fs` Hz, code by code, in the order of time."""
-    flutter = _flutter(reference, length)
     samples, symbols = reference.beats()
-    keep = np.array([not any(first <= s < last for first, last in flutter) for s in samples.tolist()], bool)
-    beats = samples[keep] / fs
-    ventricular = [symbol in _VENTRICULAR for symbol, kept in zip(symbols, keep, strict=True) if kept]
-    found = [Episode("VFIB", first / fs, last / fs) for first, last in flutter]
-    spans = _spans(reference, fs, length)
-    found += [span for span in spans if span.code == "VFIB" or not beats.size]
-    if beats.size:
-        apart = [(a, b) for a, b in pairwise(beats.tolist()) if not _any_within(flutter, a * fs, b * fs)]
-        found += [Episode("ASYSTOLE", a, b) for a, b in apart if b - a > ASYSTOLE_S]
+    spans = [Episode("VFIB", first / fs, last / fs) for first, last in _flutter(reference, length)]
+    spans += [span for span in _spans(reference, fs, length) if span.code == "VFIB" or not samples.size]
+    found = list(spans)
+    for stretch in _stretches(samples / fs, [span for span in spans if span.code == "VFIB"]):
+        beats = samples[stretch] / fs
+        ventricular = [symbols[i] in _VENTRICULAR for i in stretch]
+        found += [Episode("ASYSTOLE", a, b) for a, b in pairwise(beats.tolist()) if b - a > ASYSTOLE_S]
         found += _at_rate(beats, "EXTREME_BRADY", *BRADY, slow=True)
         found += _at_rate(beats, "EXTREME_TACHY", *TACHY, slow=False)
         found += _ventricular_runs(beats, ventricular)
     return sorted(_joined(found), key=lambda episode: (episode.start, episode.code))
+
+
+def _stretches(beats: NDArray[np.float64], spans: list[Episode]) -> list[list[int]]:
+    """Numbers of the beats outside the spans; no stretch goes on across one."""
+    found: list[list[int]] = [[]]
+    last = -np.inf
+    for number, time in enumerate(beats.tolist()):
+        if any(span.start <= time < span.end for span in spans):
+            continue
+        if any(last < span.start and span.end <= time for span in spans):
+            found.append([])
+        found[-1].append(number)
+        last = time
+    return found
 
 
 def _flutter(reference: Annotations, length: int) -> list[tuple[int, int]]:
@@ -85,10 +96,6 @@ def _spans(reference: Annotations, fs: float, length: int) -> list[Episode]:
         for (sample, name), (end, _) in pairwise([*changes, (length, "")])
         if name in _RHYTHMS
     ]
-
-
-def _any_within(spans: list[tuple[int, int]], start: float, end: float) -> bool:
-    return any(first < end and last > start for first, last in spans)
 
 
 def _at_rate(beats: NDArray[np.float64], code: str, count: int, rate: float, *, slow: bool) -> list[Episode]:
