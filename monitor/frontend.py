@@ -267,7 +267,7 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
                     )
                 if changed > 1:
                     _sort_changes(changes, changed)
-                detected = qrs.step(state["qrs"], band, display, usable, leads, made, detections)
+                detected = qrs.step(state["qrs"], settled, band, display, usable, leads, made, detections)
                 mark_count, beat_count = _merge(
                     state,
                     row,

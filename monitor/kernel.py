@@ -29,6 +29,7 @@ FRONT_END: Final = (
     "quality",
     "ordered",
     "judge",
+    "plausible",
     "qrs",
     "timing",
     "window",

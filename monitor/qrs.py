@@ -27,7 +27,8 @@ Departures from the paper, each with its reason; `trainer/LOG.md` has what each 
 - A peak counts at most twice the running signal level, and as noise at most that level, so that an artefact cannot
   raise the threshold beyond reach; without beats the level sinks.
 - No limit on irregular rhythm (the paper halves the thresholds then): search-back does that work.
-- A peak below FLOOR, or below FLOOR_SHARE of the signal level, on every lead is no candidate at all.
+- A peak below FLOOR, or below FLOOR_SHARE of the signal level, on every lead is no candidate at all; nor is what
+  cannot be a QRS complex (:mod:`monitor.plausible`): the paper's thresholds would follow a signal down to any size.
 - In a noisy and restless signal the templates hardly learn. There, and half as much in a calm signal whose rhythm is
   regular, a candidate where the rhythm expects a beat is more readily told, one out of time less so.
 
@@ -43,7 +44,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor import judge
+from monitor import judge, plausible
 from monitor.ecg import FS, MAX_LEADS
 from monitor.judge import INTEGRATION, INTERVALS, LONG, MASK, RING, SHAPE, TEMPLATE
 from monitor.kernel import kernel
@@ -195,6 +196,8 @@ STATE: Final = np.dtype(
         ("band", np.float32, (MAX_LEADS, RING)),  # a ring
         ("shown", np.float32, (MAX_LEADS, RING)),  # display signal, a ring
         ("energy", np.float32, (MAX_LEADS, RING)),  # sums of squares, a ring
+        ("raw", np.float32, (MAX_LEADS, plausible.RAW)),  # before any filter, a ring
+        ("large_at", np.int64),  # the rule's last beat that was not small
         ("fused", np.float64),  # fused energy of the sample before
         ("peak", np.float64),  # the highest fused energy since the last candidate
         ("peak_at", np.int64),
@@ -213,7 +216,7 @@ STATE: Final = np.dtype(
         ("history", judge.PAST, (judge.PASTS,)),  # the latest candidates, newest first
         ("features", np.float32, (judge.MOST_LATER,)),  # what the judge last saw
         ("judged", np.int64),  # how often it has
-        ("thorough", np.int64),  # 1: it looks again at all candidates, as training asks for
+        ("thorough", np.int64),  # 1: all candidates count, and it looks again at each, as training asks for
     ],
     align=True,
 )
@@ -224,6 +227,7 @@ def start(state):  # type: ignore[no-untyped-def]
     """Make a zeroed STATE record ready for its first sample."""
     state["rule"]["last"] = _NEVER
     state["told"]["last"] = _NEVER
+    state["large_at"] = _NEVER
     for rhythm in (state["rule"], state["told"]):
         rhythm["recent"] = judge.recent_interval(rhythm)
         rhythm["overdue"] = SEARCH_BACK * rhythm["recent"]
@@ -337,6 +341,8 @@ def _accept(state, candidate, rate):  # type: ignore[no-untyped-def]
     """A beat by the rule: learn from it."""
     at = candidate["at"]
     _note_beat(state["rule"], at)
+    if not _is_small(state, at - plausible.BEFORE, at + plausible.AFTER):
+        state["large_at"] = at
     for n in range(MAX_LEADS):
         lead = state["lead"][n]
         if lead["usable"] == 0:
@@ -474,6 +480,42 @@ def _is_sure(candidate):  # type: ignore[no-untyped-def]
     return candidate["logit"] > judge.SURE and candidate["size"] > SURE_SIZE
 
 
+# -- what cannot be a beat
+
+
+@kernel
+def _is_small(state, first, last):  # type: ignore[no-untyped-def]
+    for n in range(MAX_LEADS):
+        if state["lead"][n]["usable"] and not plausible.is_small(state["shown"][n], MASK, first, last):
+            return False
+    return True
+
+
+@kernel
+def _is_implausible(state, first, last):  # type: ignore[no-untyped-def]
+    """Whether no lead shows anything from sample `first` to `last` that may be a QRS complex."""
+    among_large = last - state["large_at"] < plausible.SMALL_AFTER
+    for n in range(MAX_LEADS):
+        if state["lead"][n]["usable"] == 0:
+            continue
+        large = among_large or not plausible.is_small(state["shown"][n], MASK, first, last)
+        if large and not plausible.is_spike(state["raw"][n], first, last):
+            return False
+    return True
+
+
+@kernel
+def _is_tall_t(state, at):  # type: ignore[no-untyped-def]
+    """Whether it is soon after a beat and all leads show something much blunter than beats."""
+    if at - state["rule"]["last"] > plausible.T_PEAK:
+        return False
+    for n in range(MAX_LEADS):
+        lead = state["lead"][n]
+        if lead["weight"] > 0.0 and judge.bend(state, n, at) > plausible.BLUNT * lead["bend"]:
+            return False
+    return True
+
+
 # -- a candidate: measured, judged, settled
 
 
@@ -490,7 +532,7 @@ def _by_rule(state, candidate):  # type: ignore[no-untyped-def]
 
 @kernel
 def _measure(state, candidate):  # type: ignore[no-untyped-def]
-    """Take the running peak as a candidate; tell whether it is one: a peak indeed, and above FLOOR."""
+    """Take the running peak as a candidate; tell whether it is one: a peak indeed, above FLOOR, and plausible."""
     at = state["peak_at"]
     candidate["at"] = at
     candidate["size"] = sqrt(max(state["peak"], 0.0))
@@ -502,6 +544,10 @@ def _measure(state, candidate):  # type: ignore[no-untyped-def]
         candidate["value"][n] = sqrt(max(lead["at_peak"], 0.0) / INTEGRATION) if usable else 0.0
         above = above or candidate["value"][n] > max(FLOOR, FLOOR_SHARE * lead["level"])
     if at <= state["from"] or not above:
+        return False
+    if state["thorough"] == 0 and (
+        _is_implausible(state, at - plausible.BEFORE, at + plausible.AFTER) or _is_tall_t(state, at)
+    ):
         return False
     for n in range(MAX_LEADS):
         candidate["slope"][n] = _steepest(state, n, at) if candidate["value"][n] > 0.0 else 0.0
@@ -655,6 +701,8 @@ def _triggers(state, fused):  # type: ignore[no-untyped-def]
         or (time - state["peak_at"] == TRIGGER_PEAKED and state["peak"] > low * low)
     ):
         return False
+    if _is_implausible(state, time - plausible.BEFORE, time - plausible.AFTER):
+        return False
     distance = time - max(state["trigger_at"], state["rule"]["last"])
     if distance >= T_WAVE_LATE:
         return True
@@ -686,12 +734,13 @@ def _note_usable(state, usable, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def step(state, band, display, usable, leads, count, out):  # type: ignore[no-untyped-def]
+def step(state, raw, band, display, usable, leads, count, out):  # type: ignore[no-untyped-def]
     """Look for beats in a block.
 
     Args:
         state: a STATE record.
-        band: (MAX_LEADS, capacity) float64, the detector band, mV at 360 Hz.
+        raw: (MAX_LEADS, capacity) float64, settled mV at 360 Hz; to tell spikes alone.
+        band: (MAX_LEADS, capacity) float64, the detector band, mV.
         display: (MAX_LEADS, capacity) float64, the display band, mV; for the judge's eye alone.
         usable: (MAX_LEADS, capacity) int64, 1 where a lead can be analysed; 0 where not, and for leads not in use.
         leads: leads in use.
@@ -722,6 +771,7 @@ def step(state, band, display, usable, leads, count, out):  # type: ignore[no-un
                 for j in range(INTEGRATION):
                     energy += lead["squares"][j]
             lead["energy"] = energy
+            state["raw"][n, time % plausible.RAW] = raw[n, i]
             state["band"][n, time & MASK] = x
             state["shown"][n, time & MASK] = display[n, i]
             state["energy"][n, time & MASK] = energy

@@ -67,13 +67,15 @@ KINDS: Final = ("noisy", "clean", "clean, second lead alone", "mildly noisy")
 
 
 @kernel
-def _collect(state, band, display, usable, leads, rows, out):  # type: ignore[no-untyped-def]
+def _collect(state, raw, band, display, usable, leads, rows, out):  # type: ignore[no-untyped-def]
     """Run the detector sample by sample; note each candidate that the judge is asked about while it is running."""
     state["thorough"] = 1
     count, judged = 0, 0
     for i in range(band.shape[1]):
         waiting = state["peak_seen"] == 1
-        qrs.step(state, band[:, i : i + 1], display[:, i : i + 1], usable[:, i : i + 1], leads, 1, out)
+        qrs.step(
+            state, raw[:, i : i + 1], band[:, i : i + 1], display[:, i : i + 1], usable[:, i : i + 1], leads, 1, out
+        )
         if waiting and state["from"] == i and state["judged"] > judged:
             rows[count - 1]["survived"] = 1
             for j in range(judge.MOST_LATER):
@@ -102,7 +104,7 @@ def collect(signal: NDArray[np.float64]) -> NDArray[np.void]:
     states = np.zeros(1, qrs.STATE)
     qrs.start(states[0])
     rows = np.zeros(count // qrs.EARLY + 1, ROW)
-    found = _collect(states[0], band, display, usable, leads, rows, np.empty(2 * len(rows), qrs.DETECTION))
+    found = _collect(states[0], samples, band, display, usable, leads, rows, np.empty(2 * len(rows), qrs.DETECTION))
     return rows[:found]
 
 

@@ -57,7 +57,16 @@ class WholeRecord:
         """Look for beats in what :meth:`filters` left."""
         state = np.zeros(1, qrs.STATE)[0]
         qrs.start(state)
-        qrs.step(state, self._band, self._display, self._usable, self._leads, self._count, self._found)
+        qrs.step(
+            state,
+            self._samples,
+            self._band,
+            self._display,
+            self._usable,
+            self._leads,
+            self._count,
+            self._found,
+        )
 
     def both(self) -> None:
         """Filter, then look for beats."""
@@ -79,7 +88,7 @@ def _detect(states, samples, first, leads, settled, display, band, usable, found
             for i in range(CHUNK):
                 settled[lead, i] = np.float64(samples[bed * CHUNK + i, lead]) - np.float64(first[bed, lead])
         filters.step(states[bed]["filters"], settled, CHUNK, leads, display, band)
-        qrs.step(states[bed]["qrs"], band, display, usable, leads, CHUNK, found)
+        qrs.step(states[bed]["qrs"], settled, band, display, usable, leads, CHUNK, found)
 
 
 class BedsOfAWard:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, judge, qrs, quality, rhythm
+from monitor import alarms, align, judge, plausible, qrs, quality, rhythm
 from monitor.ecg import FS
 
 Samples = NDArray[np.float64]
@@ -117,12 +117,13 @@ class _Candidate:
 class _Lead:
     """One lead: its whole signals, as the detector rounds them, and what its beats have taught."""
 
-    def __init__(self, band: Samples, display: Samples) -> None:
+    def __init__(self, raw: Samples, band: Samples, display: Samples) -> None:
         padded = np.concatenate([np.zeros(4), band])
         slopes = (2.0 * padded[4:] + padded[3:-1] - padded[1:-3] - 2.0 * padded[:-4]) * FS / 8.0
         squares = np.concatenate([np.zeros(judge.INTEGRATION - 1), slopes**2])
         self.energy = np.convolve(squares, np.ones(judge.INTEGRATION), "valid")
         self.band, self.display = band.astype(np.float32).astype(float), display.astype(np.float32).astype(float)
+        self.raw = raw.astype(np.float32).astype(float)
         self.rounded_energy = self.energy.astype(np.float32).astype(float)
         self.usable = False
         self.level = self.noise = self.slope = self.weight = self.bend = self.stir = 0.0
@@ -182,6 +183,23 @@ class _Lead:
         where = [i for i in range(at - 54, at - 4) if i >= 8]
         return max((abs(x[i] - 2.0 * x[i - 4] + x[i - 8]) for i in where), default=0.0)
 
+    def is_small(self, first: int, last: int) -> bool:
+        return float(np.ptp(self.around(self.display, first, 0, 1, last - first + 1))) < plausible.SMALL
+
+    def is_spike(self, first: int, last: int) -> bool:
+        x = self.around(self.raw, first - 8, 0, 1, last - first + 17)  # and 8 samples on either side
+        inner = x[8:-8]
+        near = np.abs(inner - (x[5:-11] + x[11:-5]) / 2)
+        far = np.abs(inner - (x[:-16] + x[16:]) / 2)
+        at = int(np.argmax(far))
+        narrow = near[max(at - 4, 0) : at + 5].max()
+        if narrow < plausible.NARROW * far[at] or far[at] <= plausible.HALF * np.ptp(inner):
+            return False
+        before, after = inner[: max(at - 3, 0)], inner[at + 4 :]
+        jump = abs(x[at + 12] - x[at + 4])
+        moves = (np.ptp(before) if before.size else 0.0), (np.ptp(after) if after.size else 0.0) - jump
+        return bool(max(moves) < plausible.BESIDE)
+
     def restless(self, at: int) -> float:
         return float(self.around(self.display, at, -504, 8, 54).std())
 
@@ -222,15 +240,15 @@ def _log_ratio(a: float, b: float) -> float:
 class _Detector:
     """The decisions of the detector, sample by sample."""
 
-    def __init__(self, band: Samples, display: Samples, usable: NDArray[np.bool_]) -> None:
-        self.leads = [_Lead(*signals) for signals in zip(band, display, strict=True)]
+    def __init__(self, raw: Samples, band: Samples, display: Samples, usable: NDArray[np.bool_]) -> None:
+        self.leads = [_Lead(*signals) for signals in zip(raw, band, display, strict=True)]
         self.usable = usable
         self.rule, self.told = _Pace(), _Pace()
         self.found: list[tuple[str, int, int, bool]] = []  # what, energy peak, emitted, search-back
         self.waiting: list[_Candidate] = []
         self.past: list[tuple[int, float, float]] = []  # at, size, likeness; newest last
         self.noise, self.learned, self.learn_at = 0.0, False, qrs.LEARNING
-        self.trigger_at = -math.inf
+        self.trigger_at = self.large_at = -math.inf
         self.looked: _Candidate | None = None  # the running peak, if the judge has seen it
         self.peak_at = self.since = 0
         self.time = 0
@@ -281,8 +299,19 @@ class _Detector:
         floors = [max(qrs.FLOOR, qrs.FLOOR_SHARE * lead.level) for lead in self.leads]
         if at <= self.since or all(value <= floor for value, floor in zip(values, floors, strict=True)):
             return None
+        if self.is_implausible(at - plausible.BEFORE, at + plausible.AFTER) or self.is_tall_t(at):
+            return None
         slopes = [lead.steepest(at) if value else 0.0 for lead, value in zip(self.leads, values, strict=True)]
         return _Candidate(at, math.sqrt(max(self.fused(at), 0.0)), values, slopes)
+
+    def is_implausible(self, first: int, last: int) -> bool:
+        among_large = last - self.large_at < plausible.SMALL_AFTER
+        shown = [lead for lead in self.leads if lead.usable]
+        return all((not among_large and x.is_small(first, last)) or x.is_spike(first, last) for x in shown)
+
+    def is_tall_t(self, at: int) -> bool:
+        blunt = [x.sharpest(at) <= plausible.BLUNT * x.bend for x in self.leads if x.weight]
+        return at - self.rule.last <= plausible.T_PEAK and all(blunt)
 
     # the judge
 
@@ -368,6 +397,8 @@ class _Detector:
 
     def accept(self, c: _Candidate, rate: float) -> None:
         self.rule.beats.append(c.at)
+        if not all(x.is_small(c.at - plausible.BEFORE, c.at + plausible.AFTER) for x in self.leads if x.usable):
+            self.large_at = c.at
         for n, lead in enumerate(self.leads):
             if not lead.usable:
                 continue
@@ -469,6 +500,8 @@ class _Detector:
         peaked = self.time - self.peak_at == qrs.TRIGGER_PEAKED and self.fused(self.peak_at) > low
         if not (before <= high < now or peaked):
             return False
+        if self.is_implausible(self.time - plausible.BEFORE, self.time - plausible.AFTER):
+            return False
         distance = self.time - max(self.trigger_at, self.rule.last)
         if distance >= qrs.T_WAVE_LATE:
             return True
@@ -530,9 +563,11 @@ class _Detector:
             before = now
 
 
-def detect(band: Samples, display: Samples, usable: NDArray[np.bool_]) -> list[tuple[str, int, int, bool]]:
+def detect(
+    raw: Samples, band: Samples, display: Samples, usable: NDArray[np.bool_]
+) -> list[tuple[str, int, int, bool]]:
     """("beat" or "trigger", energy peak, emitted, search-back) of all that the detector tells; signals (leads, n)."""
-    detector = _Detector(band, display, usable)
+    detector = _Detector(raw, band, display, usable)
     detector.run()
     return detector.found
 

@@ -17,7 +17,9 @@ PURE = VOCABULARY | {
     )
 }
 """Values in, values out: no clock, no await, no I/O."""
-CORE = PURE | {f"monitor.{name}" for name in ("classifier", "judge", "kernel", "machine", "records", "replay")}
+CORE = PURE | {
+    f"monitor.{name}" for name in ("classifier", "judge", "plausible", "kernel", "machine", "records", "replay")
+}
 IMPURE = {"asyncio", "datetime", "random", "socket", "subprocess", "threading", "time", "gmqtt", "websockets"}
 
 
