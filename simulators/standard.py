@@ -1,0 +1,268 @@
+"""The waveforms by which bedside monitors are tested, drawn from public descriptions.
+
+Modelled on what IEC 60601-2-27 and ANSI/AAMI EC13 describe of their test signals - a complex of a given height and
+width, a T wave of a given height, pacer pulses, drift, mains, four irregular rhythms, tachycardias that end in
+fibrillation - and on what monitors' manuals say of their results. No conformity is claimed and nothing of a standard's
+data is copied: shapes are built here of straight lines with rounded corners, times are stated below.
+
+Every waveform is a :class:`~simulators.synthetic.Strip` of one lead. `phase`, a fraction of a beat, moves all of its
+events by that much, and with them the places where a monitor's messages, samples and clocks fall.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.ecg import FS
+from simulators.fibrillation import Chaos
+from simulators.synthetic import Span, Strip
+
+LEADS: Final = ("MLII",)
+
+RATE: Final = 80.0
+"""Beats per minute before anything happens."""
+
+LEARN_S: Final = 20.0
+"""Seconds of steady beats before anything happens."""
+
+QT_S: Final = 0.350
+T_S: Final = 0.180
+"""From the onset of the QRS to the end of T, and the length of T, s."""
+
+_STEP_S: Final = 1e-4  # of the tables that shapes are drawn from
+_CORNER_S: Final = 0.006  # within which corners are rounded: what a bandwidth of some 150 Hz leaves of them
+
+Floats = NDArray[np.float64]
+
+
+class Shape(NamedTuple):
+    """A wave around its fiducial point at 0: `t` (n,) s, increasing, and `mv` (n,); zero outside."""
+
+    t: Floats
+    mv: Floats
+
+    def scaled(self, factor: float) -> Shape:
+        return Shape(self.t, self.mv * factor)
+
+
+def polygon(corners: Sequence[tuple[float, float]], corner_s: float = _CORNER_S) -> Shape:
+    """Straight lines from corner (s, mV) to corner, rounded within `corner_s`; the highest point is restored."""
+    at, mv = np.array(corners, np.float64).T
+    t = np.arange(at[0] - corner_s, at[-1] + corner_s, _STEP_S)
+    window = np.hanning(max(round(corner_s / _STEP_S), 3))
+    drawn = np.convolve(np.interp(t, at, mv), window / window.sum(), "same")
+    drawn *= np.abs(mv).max() / np.abs(drawn).max()
+    return Shape(t, drawn)
+
+
+def triangle(mv: float, ms: float) -> Shape:
+    """A QRS complex as a triangle of `ms` at its foot and `mv` in height."""
+    half = 0.5e-3 * ms
+    return polygon([(-half, 0.0), (0.0, mv), (half, 0.0)], min(_CORNER_S, 0.5 * half))
+
+
+def biphasic(mv: float, ms: float) -> Shape:
+    """A QRS complex of R and S, `ms` from foot to foot and `mv` from the top of R to the bottom of S, an eighth of it."""
+    d = 1e-3 * ms
+    shape = polygon([(-0.4 * d, 0.0), (0.0, 0.875), (0.4 * d, -0.125), (0.6 * d, 0.0)], min(_CORNER_S, 0.2 * d))
+    return shape.scaled(mv / np.ptp(shape.mv))
+
+
+def t_wave(mv: float, qrs_ms: float) -> Shape:
+    """A T wave that ends :data:`QT_S` after the onset of a QRS of `qrs_ms` whose peak is at 0."""
+    t = np.arange(0.0, T_S + _STEP_S, _STEP_S)
+    start = QT_S - T_S - 0.5e-3 * qrs_ms
+    return Shape(start + t, mv * 0.5 * (1.0 - np.cos(2.0 * math.pi * t / T_S)))
+
+
+def pacer(mv: float, ms: float, tail_mv: float = 0.0, tail_ms: float = 4.0) -> Shape:
+    """What a device's input leaves of a pacemaker's pulse: the pulse, then a tail that decays with `tail_ms`."""
+    t = np.arange(-0.010, 1e-3 * (ms + 6.0 * tail_ms) + 0.010, _STEP_S)
+    after = t - 1e-3 * ms
+    raw = np.where((t >= 0.0) & (after < 0.0), mv, 0.0)
+    raw += np.where(after >= 0.0, -tail_mv * np.exp(-np.maximum(after, 0.0) / (1e-3 * tail_ms)), 0.0)
+    window = np.hanning(round(0.004 / _STEP_S))  # the anti-alias filter of a device of some 300 samples a second
+    return Shape(t, np.convolve(raw, window / window.sum(), "same"))
+
+
+_NORMAL: Final = polygon([(-0.05, 0.0), (-0.030, -0.08), (0.0, 1.0), (0.028, -0.22), (0.045, 0.0)])
+_NORMAL_T: Final = t_wave(0.25, 100.0)
+_UP: Final = polygon(
+    [(-0.085, 0.0), (-0.02, 0.95), (0.0, 1.0), (0.075, -0.15), (0.11, -0.1), (0.22, -0.38), (0.33, 0.0)], 0.03
+)
+_DOWN: Final = polygon(
+    [(-0.080, 0.0), (-0.06, 0.12), (0.0, -1.0), (0.02, -0.9), (0.085, 0.1), (0.2, 0.4), (0.32, 0.0)], 0.03
+)
+_BEATS: Final = {"N": _NORMAL, "V": _UP, "W": _DOWN}  # W: a ventricular beat of the other shape
+
+
+class Tape:
+    """A lead being drawn, with its truth."""
+
+    def __init__(self, seconds: float, fs: float = FS) -> None:
+        self.fs = fs
+        self.mv = np.zeros(round(seconds * fs))
+        self.t = np.arange(self.mv.size) / fs
+        self._beats: list[tuple[float, str]] = []
+        self._onsets: list[tuple[float, str]] = [(0.0, "N")]
+
+    def add(self, shape: Shape, at: float) -> None:
+        """Draw a wave whose fiducial point lies at `at` s: no sample need fall on it."""
+        first = max(math.ceil((at + shape.t[0]) * self.fs), 0)
+        last = min(math.floor((at + shape.t[-1]) * self.fs) + 1, self.mv.size)
+        if first < last:
+            self.mv[first:last] += np.interp(self.t[first:last] - at, shape.t, shape.mv)
+
+    def beat(self, at: float, symbol: str, *shapes: Shape) -> None:
+        self._beats.append((at, symbol))
+        for shape in shapes:
+            self.add(shape, at)
+
+    def rhythm(self, at: float, label: str) -> None:
+        """From `at` s on the rhythm is this WFDB string."""
+        self._onsets.append((at, label))
+
+    def strip(self) -> Strip:
+        size = self.mv.size
+        beats = [(round(at * self.fs), symbol) for at, symbol in sorted(self._beats)]
+        beats = [(r, symbol) for r, symbol in beats if 0 <= r < size]
+        bounds = [round(at * self.fs) for at, _ in self._onsets] + [size]
+        spans = tuple(
+            Span(bounds[i], bounds[i + 1], label)
+            for i, (_, label) in enumerate(self._onsets)
+            if bounds[i] < bounds[i + 1]
+        )
+        peaks = np.array([r for r, _ in beats], np.int64)
+        signal = self.mv.astype(np.float32)[:, np.newaxis]
+        return Strip(self.fs, LEADS, 0, signal, peaks, tuple(symbol for _, symbol in beats), spans)
+
+
+def ticks(rate: float, start: float, end: float) -> Iterable[float]:
+    """Times from `start` to before `end` s, `rate` a minute."""
+    return (start + i * 60.0 / rate for i in range(max(math.ceil((end - start) * rate / 60.0 - 1e-9), 0)))
+
+
+def steady(
+    rate: float, mv: float = 1.0, ms: float = 100.0, *, t_mv: float = 0.0, seconds: float = 40.0, phase: float = 0.0,
+    fs: float = FS,
+) -> Strip:
+    """Complexes of one size at one rate, with or without T wave."""
+    tape = Tape(seconds, fs)
+    shapes = [triangle(mv, ms)] + ([t_wave(t_mv, ms)] if t_mv else [])
+    for at in ticks(rate, 0.3 + phase * 60.0 / rate, seconds):
+        tape.beat(at, "N", *shapes)
+    return tape.strip()
+
+
+def change(to: float, *, phase: float = 0.0, seconds: float = LEARN_S + 20.0, fs: float = FS) -> Strip:
+    """:data:`RATE` for :data:`LEARN_S`, then `to` per minute; the first interval at the new rate follows the last beat.
+
+    The last of the old beats lies within a beat of :data:`LEARN_S`.
+    """
+    tape = Tape(seconds, fs)
+    at = 0.3 + phase * 60.0 / RATE
+    while at < seconds:
+        tape.beat(at, "N", _NORMAL, _NORMAL_T)
+        at += 60.0 / (RATE if at < LEARN_S else to)
+    return tape.strip()
+
+
+def stop(
+    *, phase: float = 0.0, residue: Shape | None = None, residue_rate: float = RATE, seconds: float = LEARN_S + 12.0,
+    fs: float = FS,
+) -> Strip:
+    """:data:`RATE` for :data:`LEARN_S`, then no more beats; `residue` of a pacemaker goes on at its own rate."""
+    tape = Tape(seconds, fs)
+    last = 0.0
+    for last in ticks(RATE, 0.3 + phase * 60.0 / RATE, LEARN_S):
+        tape.beat(last, "N", _NORMAL, _NORMAL_T)
+    if residue is not None:
+        for at in ticks(residue_rate, last + 60.0 / residue_rate, seconds):
+            tape.add(residue, at)
+    tape.rhythm(last + 0.5, "ASYS")
+    return tape.strip()
+
+
+IRREGULAR: Final = {
+    # name: true rate, then beats with the interval that follows each, s
+    "ventricular bigeminy": (80.0, (("N", 0.55), ("V", 0.95))),
+    "slow alternating ventricular bigeminy": (60.0, (("N", 0.6), ("V", 1.2), ("N", 0.7), ("W", 1.5))),
+    "rapid alternating ventricular bigeminy": (120.0, (("N", 0.4), ("V", 0.6), ("N", 0.4), ("W", 0.6))),
+    "bidirectional systoles": (90.0, (("V", 0.64), ("W", 0.693333333333))),
+}
+"""The four irregular rhythms: every beat, normal or ventricular, counts."""
+
+
+def irregular(name: str, *, mv: float = 1.0, phase: float = 0.0, seconds: float = 50.0, fs: float = FS) -> Strip:
+    """One of :data:`IRREGULAR` from the start on."""
+    tape = Tape(seconds, fs)
+    _, cycle = IRREGULAR[name]
+    at = 0.3 + phase * sum(interval for _, interval in cycle)
+    at -= sum(interval for _, interval in cycle)
+    i = 0
+    while at < seconds:
+        kind, interval = cycle[i % len(cycle)]
+        shapes = (_NORMAL, _NORMAL_T) if kind == "N" else (_BEATS[kind].scaled(1.4),)
+        tape.beat(at, "N" if kind == "N" else "V", *(shape.scaled(mv) for shape in shapes))
+        at += interval
+        i += 1
+    return tape.strip()
+
+
+TACHYCARDIAS: Final = {"206 bpm, 1 mV": (206.0, 1.0), "195 bpm, 2 mV": (195.0, 2.0)}
+"""Ventricular tachycardias: rate per minute and mV peak to peak at normal size."""
+
+
+def tachycardia(name: str, size: float = 1.0, *, phase: float = 0.0, seconds: float = LEARN_S + 15.0,
+                fs: float = FS) -> Strip:
+    """:data:`RATE` for :data:`LEARN_S`, then one of :data:`TACHYCARDIAS`, `size` times as large as normal."""
+    rate, mv = TACHYCARDIAS[name]
+    tape = Tape(seconds, fs)
+    last = 0.0
+    for last in ticks(RATE, 0.3 + phase * 60.0 / RATE, LEARN_S):
+        tape.beat(last, "N", _NORMAL, _NORMAL_T)
+    rr = 60.0 / rate
+    # A wide complex runs into a T wave of the other sign: no line between them.
+    wave = polygon([(-0.30 * rr, 0.0), (0.0, 0.62), (0.32 * rr, -0.38), (0.70 * rr, 0.0)], 0.25 * rr)
+    wave = wave.scaled(size * mv / np.ptp(wave.mv))
+    start = last + 0.42  # early, as a ventricular beat is
+    tape.rhythm(start, "VT")
+    for at in ticks(rate, start, seconds):
+        tape.beat(at, "V", wave)
+    return tape.strip()
+
+
+def fibrillation(mv: float, *, seed: int = 0, phase: float = 0.0, seconds: float = LEARN_S + 15.0,
+                 fs: float = FS) -> Strip:
+    """:data:`RATE` for :data:`LEARN_S`, then fibrillation of `mv` peak to peak."""
+    tape = Tape(seconds, fs)
+    last = 0.0
+    for last in ticks(RATE, 0.3 + phase * 60.0 / RATE, LEARN_S):
+        tape.beat(last, "N", _NORMAL, _NORMAL_T)
+    start = last + 0.45
+    tape.rhythm(start, "VF")
+    on = tape.t >= start
+    swell = np.clip((tape.t[on] - start) / 0.15, 0.0, 1.0)  # from the line, not with a step
+    tape.mv[on] += swell * Chaos(mv).start(1, np.random.default_rng(seed)).at(tape.t[on])[:, 0]
+    return tape.strip()
+
+
+def drift(t: Floats, mv: float = 4.0, hz: float = 0.1) -> Floats:
+    """A triangular wander of `mv` peak to peak at times `t` (n,) s."""
+    return 0.5 * mv * (2.0 * np.abs(2.0 * ((t * hz) % 1.0) - 1.0) - 1.0)
+
+
+def mains(t: Floats, mv: float = 0.1, hz: float = 50.0) -> Floats:
+    """The power line, `mv` peak to peak, at times `t` (n,) s."""
+    return 0.5 * mv * np.sin(2.0 * math.pi * hz * t)
+
+
+def with_noise(strip: Strip, noise: Floats) -> Strip:
+    """Add a wave of (n,) mV to a strip."""
+    return replace(strip, signal=(strip.signal + noise[:, np.newaxis]).astype(np.float32))
