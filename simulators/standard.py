@@ -12,16 +12,16 @@ events by that much, and with them the places where a monitor's messages, sample
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.ecg import FS
-from simulators.fibrillation import Chaos
+from simulators.shapes import CORNER_S, STEP_S, Floats, Shape, polygon
 from simulators.synthetic import Span, Strip
+from simulators.ventricular import Chaos
 
 LEADS: Final = ("MLII",)
 
@@ -35,60 +35,25 @@ QT_S: Final = 0.350
 T_S: Final = 0.180
 """From the onset of the QRS to the end of T, and the length of T, s."""
 
-_STEP_S: Final = 1e-4  # of the tables that shapes are drawn from
-_CORNER_S: Final = 0.006  # within which corners are rounded: what a bandwidth of some 150 Hz leaves of them
-
-Floats = NDArray[np.float64]
-
-
-class Shape(NamedTuple):
-    """A wave around its fiducial point at 0: `t` (n,) s, increasing, and `mv` (n,); zero outside."""
-
-    t: Floats
-    mv: Floats
-
-    def scaled(self, factor: float) -> Shape:
-        return Shape(self.t, self.mv * factor)
-
-
-def polygon(corners: Sequence[tuple[float, float]], corner_s: float = _CORNER_S) -> Shape:
-    """Straight lines from corner (s, mV) to corner, rounded within `corner_s`; the highest point is restored."""
-    at, mv = np.array(corners, np.float64).T
-    t = np.arange(at[0] - corner_s, at[-1] + corner_s, _STEP_S)
-    window = np.hanning(max(round(corner_s / _STEP_S), 3))
-    drawn = np.convolve(np.interp(t, at, mv), window / window.sum(), "same")
-    drawn *= np.abs(mv).max() / np.abs(drawn).max()
-    return Shape(t, drawn)
-
 
 def triangle(mv: float, ms: float) -> Shape:
     """A QRS complex as a triangle of `ms` at its foot and `mv` in height."""
     half = 0.5e-3 * ms
-    return polygon([(-half, 0.0), (0.0, mv), (half, 0.0)], min(_CORNER_S, 0.5 * half))
+    return polygon([(-half, 0.0), (0.0, mv), (half, 0.0)], min(CORNER_S, 0.5 * half))
 
 
 def biphasic(mv: float, ms: float) -> Shape:
-    """A QRS complex of R and S, `ms` from foot to foot and `mv` from the top of R to the bottom of S, an eighth of it."""
+    """A QRS complex of R and S, `ms` from foot to foot and `mv` from top to bottom, an eighth of it below the line."""
     d = 1e-3 * ms
-    shape = polygon([(-0.4 * d, 0.0), (0.0, 0.875), (0.4 * d, -0.125), (0.6 * d, 0.0)], min(_CORNER_S, 0.2 * d))
+    shape = polygon([(-0.4 * d, 0.0), (0.0, 0.875), (0.4 * d, -0.125), (0.6 * d, 0.0)], min(CORNER_S, 0.2 * d))
     return shape.scaled(mv / np.ptp(shape.mv))
 
 
 def t_wave(mv: float, qrs_ms: float) -> Shape:
     """A T wave that ends :data:`QT_S` after the onset of a QRS of `qrs_ms` whose peak is at 0."""
-    t = np.arange(0.0, T_S + _STEP_S, _STEP_S)
+    t = np.arange(0.0, T_S + STEP_S, STEP_S)
     start = QT_S - T_S - 0.5e-3 * qrs_ms
     return Shape(start + t, mv * 0.5 * (1.0 - np.cos(2.0 * math.pi * t / T_S)))
-
-
-def pacer(mv: float, ms: float, tail_mv: float = 0.0, tail_ms: float = 4.0) -> Shape:
-    """What a device's input leaves of a pacemaker's pulse: the pulse, then a tail that decays with `tail_ms`."""
-    t = np.arange(-0.010, 1e-3 * (ms + 6.0 * tail_ms) + 0.010, _STEP_S)
-    after = t - 1e-3 * ms
-    raw = np.where((t >= 0.0) & (after < 0.0), mv, 0.0)
-    raw += np.where(after >= 0.0, -tail_mv * np.exp(-np.maximum(after, 0.0) / (1e-3 * tail_ms)), 0.0)
-    window = np.hanning(round(0.004 / _STEP_S))  # the anti-alias filter of a device of some 300 samples a second
-    return Shape(t, np.convolve(raw, window / window.sum(), "same"))
 
 
 _NORMAL: Final = polygon([(-0.05, 0.0), (-0.030, -0.08), (0.0, 1.0), (0.028, -0.22), (0.045, 0.0)])
@@ -114,10 +79,7 @@ class Tape:
 
     def add(self, shape: Shape, at: float) -> None:
         """Draw a wave whose fiducial point lies at `at` s: no sample need fall on it."""
-        first = max(math.ceil((at + shape.t[0]) * self.fs), 0)
-        last = min(math.floor((at + shape.t[-1]) * self.fs) + 1, self.mv.size)
-        if first < last:
-            self.mv[first:last] += np.interp(self.t[first:last] - at, shape.t, shape.mv)
+        shape.add_to(self.mv, at, self.fs)
 
     def beat(self, at: float, symbol: str, *shapes: Shape) -> None:
         self._beats.append((at, symbol))
@@ -149,7 +111,13 @@ def ticks(rate: float, start: float, end: float) -> Iterable[float]:
 
 
 def steady(
-    rate: float, mv: float = 1.0, ms: float = 100.0, *, t_mv: float = 0.0, seconds: float = 40.0, phase: float = 0.0,
+    rate: float,
+    mv: float = 1.0,
+    ms: float = 100.0,
+    *,
+    t_mv: float = 0.0,
+    seconds: float = 40.0,
+    phase: float = 0.0,
     fs: float = FS,
 ) -> Strip:
     """Complexes of one size at one rate, with or without T wave."""
@@ -174,7 +142,11 @@ def change(to: float, *, phase: float = 0.0, seconds: float = LEARN_S + 20.0, fs
 
 
 def stop(
-    *, phase: float = 0.0, residue: Shape | None = None, residue_rate: float = RATE, seconds: float = LEARN_S + 12.0,
+    *,
+    phase: float = 0.0,
+    residue: Shape | None = None,
+    residue_rate: float = RATE,
+    seconds: float = LEARN_S + 12.0,
     fs: float = FS,
 ) -> Strip:
     """:data:`RATE` for :data:`LEARN_S`, then no more beats; `residue` of a pacemaker goes on at its own rate."""
@@ -219,8 +191,9 @@ TACHYCARDIAS: Final = {"206 bpm, 1 mV": (206.0, 1.0), "195 bpm, 2 mV": (195.0, 2
 """Ventricular tachycardias: rate per minute and mV peak to peak at normal size."""
 
 
-def tachycardia(name: str, size: float = 1.0, *, phase: float = 0.0, seconds: float = LEARN_S + 15.0,
-                fs: float = FS) -> Strip:
+def tachycardia(
+    name: str, size: float = 1.0, *, phase: float = 0.0, seconds: float = LEARN_S + 15.0, fs: float = FS
+) -> Strip:
     """:data:`RATE` for :data:`LEARN_S`, then one of :data:`TACHYCARDIAS`, `size` times as large as normal."""
     rate, mv = TACHYCARDIAS[name]
     tape = Tape(seconds, fs)
@@ -238,8 +211,9 @@ def tachycardia(name: str, size: float = 1.0, *, phase: float = 0.0, seconds: fl
     return tape.strip()
 
 
-def fibrillation(mv: float, *, seed: int = 0, phase: float = 0.0, seconds: float = LEARN_S + 15.0,
-                 fs: float = FS) -> Strip:
+def fibrillation(
+    mv: float, *, seed: int = 0, phase: float = 0.0, seconds: float = LEARN_S + 15.0, fs: float = FS
+) -> Strip:
     """:data:`RATE` for :data:`LEARN_S`, then fibrillation of `mv` peak to peak."""
     tape = Tape(seconds, fs)
     last = 0.0
