@@ -12,7 +12,7 @@ events by that much, and with them the places where a monitor's messages, sample
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from monitor.ecg import FS
 from simulators.shapes import CORNER_S, STEP_S, Floats, Shape, polygon
-from simulators.synthetic import Span, Strip
+from simulators.synthetic import Span, Strip, render
 from simulators.ventricular import Chaos
 
 LEADS: Final = ("MLII",)
@@ -55,6 +55,10 @@ def t_wave(mv: float, qrs_ms: float) -> Shape:
     start = QT_S - T_S - 0.5e-3 * qrs_ms
     return Shape(start + t, mv * 0.5 * (1.0 - np.cos(2.0 * math.pi * t / T_S)))
 
+
+_EARLY_S: Final = 0.4  # from a beat to a ventricular one
+_COMPENSATION_S: Final = 0.9  # from a ventricular beat to the next normal one
+_AFTER_S: Final = 12.0  # of steady beats after what happened
 
 _NORMAL: Final = polygon([(-0.05, 0.0), (-0.030, -0.08), (0.0, 1.0), (0.028, -0.22), (0.045, 0.0)])
 _NORMAL_T: Final = t_wave(0.25, 100.0)
@@ -120,9 +124,23 @@ def steady(
     phase: float = 0.0,
     fs: float = FS,
 ) -> Strip:
-    """Complexes of one size at one rate, with or without T wave."""
+    """Triangles of one size at one rate, with or without T wave."""
+    return with_t(triangle(mv, ms), ms, t_mv, rate=rate, seconds=seconds, phase=phase, fs=fs)
+
+
+def with_t(
+    qrs: Shape,
+    ms: float,
+    t_mv: float,
+    *,
+    rate: float = RATE,
+    seconds: float = 40.0,
+    phase: float = 0.0,
+    fs: float = FS,
+) -> Strip:
+    """A QRS complex of any shape, `ms` wide, at one rate, with a T wave of `t_mv`, 0: none."""
     tape = Tape(seconds, fs)
-    shapes = [triangle(mv, ms)] + ([t_wave(t_mv, ms)] if t_mv else [])
+    shapes = [qrs, t_wave(t_mv, ms)] if t_mv else [qrs]
     for at in ticks(rate, 0.3 + phase * 60.0 / rate, seconds):
         tape.beat(at, "N", *shapes)
     return tape.strip()
@@ -240,3 +258,50 @@ def mains(t: Floats, mv: float = 0.1, hz: float = 50.0) -> Floats:
 def with_noise(strip: Strip, noise: Floats) -> Strip:
     """Add a wave of (n,) mV to a strip."""
     return replace(strip, signal=(strip.signal + noise[:, np.newaxis]).astype(np.float32))
+
+
+def alone(shape: Shape, *, rate: float = RATE, phase: float = 0.0, seconds: float = 20.0, fs: float = FS) -> Strip:
+    """Nothing but a wave that is no QRS complex, again and again."""
+    tape = Tape(seconds, fs)
+    for at in ticks(rate, 0.3 + phase * 60.0 / rate, seconds):
+        tape.add(shape, at)
+    return tape.strip()
+
+
+def lost(value: float, lost_s: float, *, phase: float = 0.0, seconds: float = LEARN_S + 20.0, fs: float = FS) -> Strip:
+    """:data:`RATE`, but from :data:`LEARN_S` on the line is at `value` for `lost_s`: at a rail, at zero, not there."""
+    tape = Tape(seconds, fs)
+    for at in ticks(RATE, 0.3 + phase * 60.0 / RATE, seconds):
+        tape.beat(at, "N", _NORMAL, _NORMAL_T)
+    off = (tape.t >= LEARN_S) & (tape.t < LEARN_S + lost_s)
+    tape.mv[off] = value
+    return tape.strip()
+
+
+def pause(seconds: float, *, phase: float = 0.0, fs: float = FS) -> Strip:
+    """:data:`RATE`, one interval of `seconds`, and :data:`RATE` again."""
+    return _edge([seconds], "N", 0.0, phase, fs)
+
+
+def burst(count: int, rate: float, symbol: str = "N", *, phase: float = 0.0, fs: float = FS) -> Strip:
+    """`count` beats in a row at `rate`, of one symbol, between beats at :data:`RATE`.
+
+    Of normal beats the first is the last at :data:`RATE`: there are ``count - 1`` intervals. Ventricular ones come
+    early and are followed by a pause.
+    """
+    if symbol == "N":
+        return _edge([60.0 / rate] * (count - 1), "N", 60.0 / RATE, phase, fs)
+    return _edge([_EARLY_S, *[60.0 / rate] * (count - 1)], symbol, _COMPENSATION_S, phase, fs)
+
+
+def _edge(intervals: Sequence[float], symbol: str, pause_s: float, phase: float, fs: float) -> Strip:
+    """Steady beats, then one of `symbol` after each interval, and after `pause_s` steady ones again."""
+    beats = [(at, "N") for at in ticks(RATE, 0.5 + phase * 60.0 / RATE, LEARN_S)]
+    at = beats[-1][0]
+    for interval in intervals:
+        at += interval
+        beats.append((at, symbol))
+    start = at + (pause_s or 60.0 / RATE)
+    end = start + _AFTER_S
+    beats += [(at, "N") for at in ticks(RATE, start, end)]
+    return render(beats, end, fs=fs)
