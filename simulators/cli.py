@@ -127,6 +127,15 @@ def ward(
     _play(demo_ward(beds, database=database, seed=seed), host, port, rate, speed, json)
 
 
+@app.command()
+def scenarios() -> None:
+    """List the scenarios that come along."""
+    from simulators.scenario import find_scenario, scenario_names
+
+    for name in scenario_names():
+        typer.echo(f"{name:12} {find_scenario(name).alias}")
+
+
 def _play(beds: Sequence[Bed], host: str, port: int, rate: float, speed: float, as_json: bool) -> None:
     """Play until SIGINT or SIGTERM, either of which is the normal way to end this."""
     from simulators.player import play

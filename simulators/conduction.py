@@ -111,7 +111,7 @@ class Paced:
         if self.capture > 0.0:
             yield Onset(clock.due, "P")
         else:
-            yield Onset(clock.last + _NO_BEAT_S, "ASYS")
+            yield Onset(max(clock.last + _NO_BEAT_S, clock.free), "ASYS")
         while clock.due < end:
             answered = rng.random() < self.capture
             yield from self._beat(clock.due, answered)

@@ -43,6 +43,9 @@ ASYSTOLE_S: Final = 4.0
 PR_S: Final = 0.154
 """From the peak of a P wave to the R peak that it leads to, unless a part says otherwise, s."""
 
+LEAD_S: Final = 0.3
+"""How far before the last event the next may lie, s: less than a beat's waves reach before its R peak."""
+
 _BANDS_HZ: Final = ((RESPIRATION_HZ, 0.02), (MAYER_HZ, 0.01))  # centre and standard deviation
 _QUANTILES: Final = (-1.2816, -0.5244, 0.0, 0.5244, 1.2816)  # of the Gaussian, at 0.1, 0.3 ... 0.9
 _SILENCE_SEEN_S: Final = 0.5  # an asystole begins once the T wave of the last beat is over
@@ -131,7 +134,7 @@ class Clock:
     Attributes:
         last: time of the last R peak, s.
         due: when the sinus node's next beat is due, s.
-        free: no beat of any kind comes before, s.
+        free: nothing comes before: up to here the story has been told, s.
         over: when the last stretch without beats ended, s.
     """
 
@@ -145,7 +148,10 @@ class Part(Protocol):
     """A stretch of one rhythm."""
 
     def events(self, clock: Clock, rng: np.random.Generator) -> Iterator[Event]:
-        """Yield events in order of time, and leave `clock` where the next part begins."""
+        """Yield events in order of time, and leave `clock` where the next part begins.
+
+        An onset may be followed by what leads up to it: by a P wave or a pulse up to :data:`LEAD_S` before it.
+        """
 
 
 def play(story: Sequence[Part], rng: np.random.Generator, *, repeat: bool) -> Iterator[Event]:
@@ -156,9 +162,12 @@ def play(story: Sequence[Part], rng: np.random.Generator, *, repeat: bool) -> It
     """
     if repeat and all(type(part) is Silence for part in story):
         raise ValueError("a story of silences alone cannot repeat")
-    clock = Clock()
+    clock, latest = Clock(), 0.0
     for part in itertools.cycle(story) if repeat else story:
-        yield from part.events(clock, rng)
+        clock.free = max(clock.free, latest)
+        for event in part.events(clock, rng):
+            latest = max(latest, event.time)
+            yield event
 
 
 @dataclass(frozen=True)
@@ -282,6 +291,7 @@ class Run:
         rate: beats per minute; the first comes one such interval after the beat before.
         symbol: one of :data:`SYMBOLS`.
         shape: which ventricular shape.
+        shapes: so many of them from there on, at random: a polymorphic tachycardia.
         pause: s from the last beat to the next sinus beat.
     """
 
@@ -289,12 +299,16 @@ class Run:
     rate: Rate
     symbol: str = "V"
     shape: int = 0
+    shapes: int = 1
     pause: Seconds = 1.0
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ValueError(f"{self.count} beats")
-        Beat(0.0, self.symbol, self.shape)  # raises
+        if self.shapes < 1:
+            raise ValueError(f"{self.shapes} shapes; there are 1 to {SHAPES}")
+        Beat(0.0, self.symbol, self.shape)  # raises, as the next does
+        Beat(0.0, self.symbol, self.shape + self.shapes - 1)
 
     def events(self, clock: Clock, rng: np.random.Generator) -> Iterator[Event]:
         rr = 60.0 / self.rate
@@ -303,7 +317,7 @@ class Run:
             yield Onset(start, self._rhythm())
         for i in range(self.count):
             clock.last = start + i * rr
-            yield Beat(clock.last, self.symbol, self.shape)
+            yield Beat(clock.last, self.symbol, self.shape + int(rng.integers(self.shapes)))
         clock.due = clock.last + self.pause
 
     def _rhythm(self) -> str:
@@ -329,12 +343,12 @@ class Silence:
     spike_mv: float = 2.0
 
     def events(self, clock: Clock, rng: np.random.Generator) -> Iterator[Event]:
-        first = clock.last
-        clock.due = clock.free = first + self.seconds
+        first, begun = clock.last, clock.free
+        clock.due = clock.free = max(first + self.seconds, begun)  # later only if the last beat is long ago
         lone: list[Event] = []
         for rate, event in ((self.p_rate, PWave), (self.spike_rate, lambda time: Spike(time, self.spike_mv))):
             number = math.ceil((self.seconds - 2.0 * PR_S) * rate / 60.0)  # none into the next beat's own
             lone += [event(first + i * 60.0 / rate - PR_S) for i in range(1, number)]
         if self.seconds >= ASYSTOLE_S:
-            lone.append(Onset(first if clock.over == first else first + _SILENCE_SEEN_S, "ASYS"))
-        yield from sorted(lone, key=lambda event: event.time)
+            lone.append(Onset(max(first if clock.over == first else first + _SILENCE_SEEN_S, begun), "ASYS"))
+        yield from sorted((event for event in lone if event.time >= begun), key=lambda event: event.time)

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 import simulators.player
 from simulators.cli import app
+from simulators.scenario import scenario_names
 
 
 @pytest.fixture
@@ -54,6 +55,12 @@ def test_ward_plays_one_scenario_from_a_file(played, tmp_path):
     path.write_text('alias = "Mine"\n[[story]]\nrhythm = "sinus"\nseconds = 10\n', encoding="utf-8")
     assert call("ward", "--beds", "2", "--scenario", str(path)).exit_code == 0
     assert [bed.alias for bed in played[0][0]] == ["Mine", "Mine"]
+
+
+def test_scenarios_are_listed():
+    output = call("scenarios").output
+    assert [line.split()[0] for line in output.splitlines()] == scenario_names()
+    assert "vt           VT episodes\n" in output
 
 
 def test_write_makes_a_record_with_its_truth(tmp_path):

@@ -121,6 +121,13 @@ def test_run_is_exact_in_count_and_rate(count, rate):
     assert (times[last + 1], "N") in onsets
 
 
+def test_run_may_be_polymorphic():
+    beats = play([Run(60, 180, shape=1, shapes=3)], np.random.default_rng(0), repeat=False)
+    assert {beat.shape for beat in beats if isinstance(beat, Beat)} == {1, 2, 3}
+    with pytest.raises(ValueError, match="shape 4 is none of 0 to 3"):
+        Run(5, 180, shape=2, shapes=3)
+
+
 @pytest.mark.parametrize(
     ("run", "rhythm"),
     [(Run(6, 80), "IVR"), (Run(6, 160, symbol="S"), "SVTA"), (Run(17, 150, symbol="N"), "N"), (Run(2, 150), None)],
