@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.heart import Heart
-from simulators.limits import Rate, Seconds, Share
+from simulators.limits import Level, Rate, RateOrNone, Seconds, Share
 
 SYMBOLS: Final = ("N", "S", "V", "F", "E", "j", "/")
 """Beats that can be drawn, by their annotation symbols: normal, atrial premature, ventricular, fusion of normal and
@@ -338,9 +338,9 @@ class Silence:
     """
 
     seconds: Seconds
-    p_rate: float = 0.0
-    spike_rate: float = 0.0
-    spike_mv: float = 2.0
+    p_rate: RateOrNone = 0.0
+    spike_rate: RateOrNone = 0.0
+    spike_mv: Level = 2.0
 
     def events(self, clock: Clock, rng: np.random.Generator) -> Iterator[Event]:
         first, begun = clock.last, clock.free

@@ -1,8 +1,8 @@
 """The waveforms by which bedside monitors are tested, drawn from public descriptions.
 
 Modelled on what IEC 60601-2-27 and ANSI/AAMI EC13 describe of their test signals - a complex of a given height and
-width, a T wave of a given height, pacer pulses, drift, mains, four irregular rhythms, tachycardias that end in
-fibrillation - and on what monitors' manuals say of their results. No conformity is claimed and nothing of a standard's
+width, a T wave of a given height, pacer pulses, drift, mains, four irregular rhythms, two ventricular tachycardias in
+three sizes - and on what monitors' manuals say of their results. No conformity is claimed and nothing of a standard's
 data is copied: shapes are built here of straight lines with rounded corners, times are stated below.
 
 Every waveform is a :class:`~simulators.synthetic.Strip` of one lead. `phase`, a fraction of a beat, moves all of its
@@ -35,6 +35,8 @@ QT_S: Final = 0.350
 T_S: Final = 0.180
 """From the onset of the QRS to the end of T, and the length of T, s."""
 
+_SEEN: Final = 0.01  # a QRS begins where it leaves the line by this fraction of its height
+
 
 def triangle(mv: float, ms: float) -> Shape:
     """A QRS complex as a triangle of `ms` at its foot and `mv` in height."""
@@ -49,11 +51,11 @@ def biphasic(mv: float, ms: float) -> Shape:
     return shape.scaled(mv / np.ptp(shape.mv))
 
 
-def t_wave(mv: float, qrs_ms: float) -> Shape:
-    """A T wave that ends :data:`QT_S` after the onset of a QRS of `qrs_ms` whose peak is at 0."""
+def t_wave(mv: float, qrs: Shape) -> Shape:
+    """A T wave that ends :data:`QT_S` after the onset of a QRS complex, a raised cosine."""
+    onset = qrs.t[int(np.argmax(np.abs(qrs.mv) > _SEEN * np.abs(qrs.mv).max()))]
     t = np.arange(0.0, T_S + STEP_S, STEP_S)
-    start = QT_S - T_S - 0.5e-3 * qrs_ms
-    return Shape(start + t, mv * 0.5 * (1.0 - np.cos(2.0 * math.pi * t / T_S)))
+    return Shape(onset + QT_S - T_S + t, mv * 0.5 * (1.0 - np.cos(2.0 * math.pi * t / T_S)))
 
 
 _EARLY_S: Final = 0.4  # from a beat to a ventricular one
@@ -61,7 +63,7 @@ _COMPENSATION_S: Final = 0.9  # from a ventricular beat to the next normal one
 _AFTER_S: Final = 12.0  # of steady beats after what happened
 
 _NORMAL: Final = polygon([(-0.05, 0.0), (-0.030, -0.08), (0.0, 1.0), (0.028, -0.22), (0.045, 0.0)])
-_NORMAL_T: Final = t_wave(0.25, 100.0)
+_NORMAL_T: Final = t_wave(0.25, _NORMAL)
 _UP: Final = polygon(
     [(-0.085, 0.0), (-0.02, 0.95), (0.0, 1.0), (0.075, -0.15), (0.11, -0.1), (0.22, -0.38), (0.33, 0.0)], 0.03
 )
@@ -125,12 +127,11 @@ def steady(
     fs: float = FS,
 ) -> Strip:
     """Triangles of one size at one rate, with or without T wave."""
-    return with_t(triangle(mv, ms), ms, t_mv, rate=rate, seconds=seconds, phase=phase, fs=fs)
+    return with_t(triangle(mv, ms), t_mv, rate=rate, seconds=seconds, phase=phase, fs=fs)
 
 
 def with_t(
     qrs: Shape,
-    ms: float,
     t_mv: float,
     *,
     rate: float = RATE,
@@ -138,9 +139,9 @@ def with_t(
     phase: float = 0.0,
     fs: float = FS,
 ) -> Strip:
-    """A QRS complex of any shape, `ms` wide, at one rate, with a T wave of `t_mv`, 0: none."""
+    """A QRS complex of any shape at one rate, with a T wave of `t_mv`, 0: none."""
     tape = Tape(seconds, fs)
-    shapes = [qrs, t_wave(t_mv, ms)] if t_mv else [qrs]
+    shapes = [qrs, t_wave(t_mv, qrs)] if t_mv else [qrs]
     for at in ticks(rate, 0.3 + phase * 60.0 / rate, seconds):
         tape.beat(at, "N", *shapes)
     return tape.strip()

@@ -29,9 +29,10 @@ def test_biphasic_complex_is_as_large_from_top_to_bottom_as_asked():
 
 
 @pytest.mark.parametrize("mv", [0.2, 1.4])
-def test_t_wave_ends_350_ms_after_the_onset_of_the_qrs(mv):
-    strip = draw.steady(80.0, 1.0, 100.0, t_mv=mv, seconds=2.0, fs=FS)
-    onset = strip.r_peaks[0] - 50
+@pytest.mark.parametrize(("qrs", "before_r"), [(draw.triangle(1.0, 100.0), 50), (draw.biphasic(1.0, 100.0), 40)])
+def test_t_wave_ends_350_ms_after_the_onset_of_the_qrs(mv, qrs, before_r):
+    strip = draw.with_t(qrs, mv, seconds=2.0, fs=FS)
+    onset = strip.r_peaks[0] - before_r
     t = strip.signal[onset + 110 : onset + 600, 0]
     assert t.max() == pytest.approx(mv, rel=1e-3)
     seen = np.flatnonzero(t > 0.005 * mv) + 110

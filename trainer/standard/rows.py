@@ -166,7 +166,7 @@ def tall_t(listen: Listen, count: int) -> Iterator[Line]:
     for name, shape in shapes.items():
         places = phases(few(count, 200))
         heard = listen(
-            Trial(draw.with_t(shape, 100.0, mv, phase=phase, seconds=30.0), name=f"T of {mv:g} mV, {phase:.2f}")
+            Trial(draw.with_t(shape, mv, phase=phase, seconds=30.0), name=f"T of {mv:g} mV, {phase:.2f}")
             for mv in heights
             for phase in places
         )
