@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +28,9 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the MQTT brok
 BedId = Annotated[str, typer.Option(help="Id of the bed: letters, digits, _ and -.")]
 Rate = Annotated[float, typer.Option(min=1.0, max=50.0, help="Messages per second of the patient's time.")]
 Speed = Annotated[float, typer.Option(min=0.1, max=1000.0, help="Multiple of real time.")]
+Story = Annotated[
+    str, typer.Option(metavar="NAME_OR_FILE", help="Which patient: a name (an unknown one lists them all) or a file.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Send JSON payloads instead of binary ones.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed, the same synthetic patients.")]
 
@@ -58,7 +62,7 @@ def record(
 
 @app.command()
 def patient(
-    scenario: Annotated[str, typer.Option(help="Which patient; an unknown name lists them all.")] = "sinus",
+    scenario: Story = "sinus",
     bed: BedId = "bed-01",
     host: Host = "127.0.0.1",
     port: Port = 1883,
@@ -70,10 +74,32 @@ def patient(
 ) -> None:
     """Play a synthetic patient in one bed."""
     from simulators.player import Bed
-    from simulators.scenarios import find_scenario
+    from simulators.scenario import find_scenario
 
     story = find_scenario(scenario)
-    _play([Bed(bed, story.patient(fs=fs, seed=seed), story.alias)], host, port, rate, speed, json)
+    _play([Bed(bed, story.patient(fs=fs, seed=seed), story.alias, story.paced)], host, port, rate, speed, json)
+
+
+@app.command()
+def write(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the record; made if it is not there.")],
+    scenario: Story = "sinus",
+    name: Annotated[str, typer.Option(help="Name of the record; by default the scenario's.")] = "",
+    seconds: Annotated[float, typer.Option(min=1.0, max=86_400.0, help="How long.")] = 300.0,
+    fs: Annotated[float, typer.Option(min=100.0, max=1000.0, help="Sampling rate, Hz.")] = 360.0,
+    seed: Seed = 0,
+) -> None:
+    """Write a synthetic patient as a WFDB record, with the truth as annotations.
+
+    NAME.atr holds beats, rhythms, and [ ] around fibrillation and flutter of
+    the ventricles; NAME.pace the pulses of a pacemaker.
+    """
+    from simulators.scenario import find_scenario
+    from simulators.wfdb_writer import write_record
+
+    strip = find_scenario(scenario).patient(fs=fs, seed=seed).strip(round(seconds * fs))
+    path = write_record(strip, out, name or Path(scenario).stem)
+    typer.echo(f"{path}: {seconds:g} s at {fs:g} Hz, {len(strip.r_peaks)} beats")
 
 
 @app.command()
@@ -82,6 +108,9 @@ def ward(
     host: Host = "127.0.0.1",
     port: Port = 1883,
     synthetic: Annotated[bool, typer.Option("--synthetic", help="Leave the MIT-BIH database alone.")] = False,
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME_OR_FILE", help="Play this in every bed, each with a seed of its own.")
+    ] = "",
     seed: Seed = 0,
     rate: Rate = 10.0,
     speed: Speed = 1.0,
@@ -89,10 +118,22 @@ def ward(
 ) -> None:
     """Play the demo ward: MIT-BIH records where the database is found, synthetic patients otherwise."""
     from simulators.sources import find_mitdb
-    from simulators.ward import demo_ward
+    from simulators.ward import demo_ward, ward_of
 
+    if scenario:
+        _play(ward_of(scenario, beds, seed=seed), host, port, rate, speed, json)
+        return
     database = None if synthetic else find_mitdb()
     _play(demo_ward(beds, database=database, seed=seed), host, port, rate, speed, json)
+
+
+@app.command()
+def scenarios() -> None:
+    """List the scenarios that come along."""
+    from simulators.scenario import find_scenario, scenario_names
+
+    for name in scenario_names():
+        typer.echo(f"{name:12} {find_scenario(name).alias}")
 
 
 def _play(beds: Sequence[Bed], host: str, port: int, rate: float, speed: float, as_json: bool) -> None:

@@ -1,8 +1,8 @@
 """Synthetic ECG with exact truth: a :class:`Patient` plays for ever, :func:`render` draws given beats.
 
-Beats come from :mod:`simulators.rhythms`, their looks from :mod:`simulators.morphology`, disturbances from
-:mod:`simulators.noise`. Everything is drawn in blocks of a fixed size, whatever is asked for, so the samples
-are bit-equal however a patient's stream is cut.
+Events come from the parts of a story (:mod:`simulators.rhythms` and its neighbours), the looks of beats from
+:mod:`simulators.morphology`, disturbances from :mod:`simulators.noise`. Everything is drawn in blocks of a fixed size,
+whatever is asked for, so the samples are bit-equal however a patient's stream is cut.
 """
 
 from __future__ import annotations
@@ -10,18 +10,22 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.ecg import FS
-from simulators.morphology import LEADS, Heart, Morphology
+from simulators.heart import LEADS, Heart
+from simulators.morphology import Morphology
 from simulators.noise import Disturbance
-from simulators.rhythms import RESPIRATION_HZ, Beat, Event, Onset, Part, Script, play
+from simulators.rhythms import RESPIRATION_HZ, Beat, Event, Onset, Part, PWave, Script, Spike, Stretch, play
+from simulators.shapes import pacer
 
-_F_RAMP_S: Final = 0.5  # f waves come and go smoothly
+_SPIKE_MS: Final = 2.0
+_SPIKE_LEADS: Final = (1.0, -0.6)
+_SPIKE_TAIL: Final = (0.06, 12.0)  # what follows a pulse: its height in parts of the pulse, and how it decays, ms
 _RR_START_S: Final = 1.0
 _RR_RANGE_S: Final = (0.25, 1.5)  # cycle lengths that PR and QT follow
 _RR_SMOOTHING: Final = 0.1  # QT follows the rate over some ten beats
@@ -45,8 +49,9 @@ class Strip:
         first: sample index of ``signal[0]`` since the patient's start.
         signal: (n, leads) float32, mV; NaN where an electrode is off.
         r_peaks: (b,) int64, sample indices since the patient's start.
-        symbols: (b,) one of N S V F per beat.
+        symbols: (b,) one of :data:`simulators.rhythms.SYMBOLS` per beat.
         rhythms: spans that cover the strip.
+        spikes: (s,) int64, sample indices of pacemaker's pulses.
     """
 
     fs: float
@@ -56,6 +61,7 @@ class Strip:
     r_peaks: NDArray[np.int64]
     symbols: tuple[str, ...]
     rhythms: tuple[Span, ...]
+    spikes: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 class Patient:
@@ -96,12 +102,13 @@ class Patient:
         self._block = round(fs)  # samples drawn at a time
         self._drawn = 0  # samples drawn so far
         self._pending = np.zeros((self._block + self._morphology.length, len(LEADS)))  # from sample `_drawn` on
-        self._gates: deque[tuple[int, float]] = deque([(0, 0.0)])  # corners of the gain of the f waves
+        self._stretches: list[Stretch] = []  # not over
 
         self._given = 0  # samples given so far
         self._ready = np.empty((0, len(LEADS)), np.float32)  # drawn, not given
         self._beats: deque[tuple[int, str]] = deque()  # not given
         self._onsets: deque[tuple[int, str]] = deque()  # not given
+        self._spikes: deque[int] = deque()  # not given
         self._rhythm = "N"  # at sample `_given`
 
     def take(self, n: int) -> NDArray[np.float32]:
@@ -121,6 +128,9 @@ class Patient:
             r_peak, symbol = self._beats.popleft()
             r_peaks.append(r_peak)
             symbols.append(symbol)
+        spikes = []
+        while self._spikes and self._spikes[0] < self._given:
+            spikes.append(self._spikes.popleft())
         spans, start = [], first
         while self._onsets and self._onsets[0][0] < self._given:
             onset, rhythm = self._onsets.popleft()
@@ -131,7 +141,8 @@ class Patient:
             start, self._rhythm = onset, rhythm
         if self._given > start:
             spans.append(Span(start, self._given, self._rhythm))
-        return Strip(self.fs, self.leads, first, signal, np.array(r_peaks, np.int64), tuple(symbols), tuple(spans))
+        at, pulses = np.array(r_peaks, np.int64), np.array(spikes, np.int64)
+        return Strip(self.fs, self.leads, first, signal, at, tuple(symbols), tuple(spans), pulses)
 
     def _draw_block(self) -> NDArray[np.float32]:
         end = self._drawn + self._block
@@ -139,57 +150,67 @@ class Patient:
             sample = round(self._next.time * self.fs)
             if sample - self._morphology.before >= end:
                 break
-            if isinstance(self._next, Beat):
-                self._draw_beat(sample, self._next)
-            else:
-                self._begin(sample, self._next)
+            self._take_up(sample, self._next)
             self._next = next(self._events, None)
         signal = self._pending[: self._block].copy()
         self._pending[: -self._block] = self._pending[self._block :]
         self._pending[-self._block :] = 0.0
         k = np.arange(self._drawn, end)
-        self._add_f_waves(k, signal)
+        self._add_stretches(k, signal)
         for disturb in self._disturb:
             disturb(k, signal)
         self._drawn = end
         return signal.astype(np.float32)
+
+    def _take_up(self, sample: int, event: Event) -> None:
+        match event:
+            case Beat():
+                self._draw_beat(sample, event)
+            case PWave():
+                self._add(sample, self._gain(sample) * self._morphology.draw_p_wave(self._rr))
+            case Spike():
+                self._draw_spike(sample, event)
+            case Stretch():
+                self._stretches.append(event)
+            case Onset():
+                self._onsets.append((sample, event.rhythm))
 
     def _draw_beat(self, sample: int, beat: Beat) -> None:
         if self._last_r >= 0:
             rr = min(max((sample - self._last_r) / self.fs, _RR_RANGE_S[0]), _RR_RANGE_S[1])
             self._rr += _RR_SMOOTHING * (rr - self._rr)
         self._last_r = sample
-        gain = 1.0 + self._heart.breathing * math.sin(2.0 * math.pi * RESPIRATION_HZ * sample / self.fs)
-        drawn = gain * self._morphology.draw(beat.symbol, beat.shape, beat.p_wave, self._rr)
+        if beat.drawn:
+            self._add(sample, self._gain(sample) * self._morphology.draw(beat, self._rr))
+        self._beats.append((sample, beat.symbol))
+
+    def _gain(self, sample: int) -> float:
+        return 1.0 + self._heart.breathing * math.sin(2.0 * math.pi * RESPIRATION_HZ * sample / self.fs)
+
+    def _add(self, sample: int, drawn: NDArray[np.float64]) -> None:
+        """Add what has its fiducial point in row `before` of `drawn` to what is pending."""
         at = sample - self._morphology.before - self._drawn
         skip = max(0, -at)  # the part of the first beat that lies before the start
         self._pending[at + skip : at + self._morphology.length] += drawn[skip:]
-        self._beats.append((sample, beat.symbol))
 
-    def _begin(self, sample: int, onset: Onset) -> None:
-        self._onsets.append((sample, onset.rhythm))
-        target = 1.0 if onset.rhythm == "AFIB" else 0.0
-        corner, gain = self._gates[-1]
-        if gain != target:
-            self._gates.append((max(sample, corner), gain))
-            self._gates.append((max(sample, corner) + round(_F_RAMP_S * self.fs), target))
+    def _draw_spike(self, sample: int, spike: Spike) -> None:
+        tail, decay = _SPIKE_TAIL
+        shape = pacer(spike.mv, _SPIKE_MS, tail * spike.mv, decay)
+        for lead, share in enumerate(_SPIKE_LEADS):
+            line = np.zeros(len(self._pending))
+            shape.scaled(share).add_to(line, spike.time - self._drawn / self.fs, self.fs)
+            self._pending[:, lead] += line
+        self._spikes.append(sample)
 
-    def _add_f_waves(self, k: NDArray[np.int64], signal: NDArray[np.float64]) -> None:
-        """Add the f waves of atrial fibrillation: a sawtooth of three harmonics, its frequency modulated.
-
-        Source: Stridh M, Sornmo L, IEEE Trans Biomed Eng 48(1):105-111 (2001), doi:10.1109/10.900266.
-        """
-        while len(self._gates) > 1 and self._gates[1][0] <= k[0]:
-            self._gates.popleft()
-        corners, gains = zip(*self._gates, strict=True)
-        if not any(gains):
-            return
+    def _add_stretches(self, k: NDArray[np.int64], signal: NDArray[np.float64]) -> None:
         t = k / self.fs
-        theta = 2.0 * math.pi * 6.0 * t + (0.5 / 0.1) * np.sin(2.0 * math.pi * 0.1 * t)
-        sawtooth = sum(np.sin(harmonic * theta) / harmonic for harmonic in (1, 2, 3))
-        breath = 1.0 + 0.2 * np.sin(2.0 * math.pi * 0.23 * t)
-        wave = -0.7 * self._heart.f_mv * np.interp(k, corners, gains) * breath * sawtooth
-        signal += wave[:, None] * (0.5, 1.0)
+        for stretch in self._stretches:
+            since, left = t - stretch.time, stretch.end - t
+            on = (since >= 0.0) & (left > 0.0)
+            if on.any():
+                gain = np.minimum(np.minimum(since[on], left[on]) / stretch.ramp, 1.0)
+                signal[on] += gain[:, None] * stretch.wave(since[on], self._heart)
+        self._stretches = [stretch for stretch in self._stretches if stretch.end > t[-1]]
 
 
 def render(
@@ -210,7 +231,7 @@ def render(
         fs, heart, disturbances, seed: as for :class:`Patient`.
 
     Raises:
-        ValueError: times do not increase, or a symbol is none of N S V F.
+        ValueError: times do not increase, or there is no such symbol.
 
     >>> strip = render([(1.0, "N"), (1.8, "N"), (2.3, "V")], fs=250)
     >>> strip.r_peaks.tolist(), strip.symbols, strip.signal.shape

@@ -6,7 +6,8 @@ from trainer.bench import kernel
 from trainer.dataset_cli import app as dataset
 from trainer.evaluate import evaluate
 from trainer.experiments_cli import app as experiments
+from trainer.standard.command import standard
 from trainer.train import train
 from trainer.train_qrs import train_qrs
 
-__all__ = ["dataset", "evaluate", "experiments", "kernel", "train", "train_qrs"]
+__all__ = ["dataset", "evaluate", "experiments", "kernel", "standard", "train", "train_qrs"]

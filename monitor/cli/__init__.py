@@ -29,12 +29,12 @@ _COMMANDS: Final = {
     "train": ("trainer.cli:train", "Train a beat classifier from annotated records."),
     "train-qrs": ("trainer.cli:train_qrs", "Train the detector's judge of candidates from annotated records."),
     "evaluate": ("trainer.cli:evaluate", "Score the detector and the classifier as ANSI/AAMI EC57 does."),
-    "bench": ("monitor.cli.bench:app", "Measure speed on this machine."),
+    "bench": ("monitor.cli.bench:app", "Measure speed on this machine; put the standard waveforms to the monitor."),
     "model": ("monitor.cli.model:app", "Show or verify a model."),
     "data": ("monitor.cli.data:app", "Find or download databases."),
 }
 
-_GUESTS: Final = {"bench": {"kernel": "trainer.cli:kernel"}}
+_GUESTS: Final = {"bench": {"kernel": "trainer.cli:kernel", "standard": "trainer.cli:standard"}}
 """Commands that live elsewhere than the group in which they are called: group -> command -> where."""
 
 

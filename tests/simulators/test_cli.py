@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 import simulators.player
 from simulators.cli import app
+from simulators.scenario import scenario_names
 
 
 @pytest.fixture
@@ -49,10 +50,30 @@ def test_ward_fills_its_beds(played):
     assert len(played[0][0]) == 9
 
 
+def test_ward_plays_one_scenario_from_a_file(played, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('alias = "Mine"\n[[story]]\nrhythm = "sinus"\nseconds = 10\n', encoding="utf-8")
+    assert call("ward", "--beds", "2", "--scenario", str(path)).exit_code == 0
+    assert [bed.alias for bed in played[0][0]] == ["Mine", "Mine"]
+
+
+def test_scenarios_are_listed():
+    output = call("scenarios").output
+    assert [line.split()[0] for line in output.splitlines()] == scenario_names()
+    assert "vt           VT episodes\n" in output
+
+
+def test_write_makes_a_record_with_its_truth(tmp_path):
+    done = call("write", "--scenario", "vt", "--out", str(tmp_path / "new"), "--seconds", "30", "--fs", "250")
+    assert done.exit_code == 0
+    assert done.output.startswith(f"{tmp_path / 'new' / 'vt'}: 30 s at 250 Hz, ")
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"vt.hea", "vt.dat", "vt.atr"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("patient", "--scenario", "flutter"), "wardbeat: flutter: no such scenario; choose one of vt, "),
+        (("patient", "--scenario", "waltz"), "wardbeat: waltz: no such scenario; choose one of af, "),
         (("patient", "--bed", "bed 1"), "wardbeat: bed id 'bed 1' is not"),
         (("record", "/nowhere/9"), "wardbeat: /nowhere/9: no such record; "),
     ],

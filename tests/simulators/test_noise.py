@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from simulators.noise import Baseline, LeadOff, Mains, Muscle, When
+from simulators.noise import Baseline, Flat, LeadOff, Mains, Motion, Muscle, Saturation, Step, Wander, When
 
 FS = 360.0
 
@@ -49,6 +49,38 @@ def test_muscle_has_no_seams_between_blocks():
     signal = noise(Muscle(1.0), 600)[:, 0]
     steps = np.diff(signal)
     assert steps[359::360].std() == pytest.approx(steps.std(), rel=0.1)
+
+
+def test_motion_has_its_rms_and_band_and_comes_in_jerks():
+    signal = noise(Motion(0.3), 300)
+    np.testing.assert_allclose(signal.std(axis=0), 0.3, rtol=0.1)
+    assert abs(np.corrcoef(signal.T)[0, 1]) < 0.1
+    power = np.abs(np.fft.rfft(signal[:, 0])) ** 2
+    hz = np.fft.rfftfreq(len(signal), 1 / FS)
+    assert power[(hz > 0.5) & (hz < 10)].sum() > 0.95 * power.sum()
+    kurtosis = ((signal / signal.std(axis=0)) ** 4).mean(axis=0)
+    assert (kurtosis > 3.3).all()
+
+
+def test_wander_is_slow_and_of_its_rms():
+    signal = noise(Wander(0.4), 600)
+    np.testing.assert_allclose(signal.std(axis=0), 0.4, rtol=0.15)
+    power = np.abs(np.fft.rfft(signal[:, 0])) ** 2
+    hz = np.fft.rfftfreq(len(signal), 1 / FS)
+    assert power[hz < 0.55].sum() > 0.98 * power.sum()
+
+
+@pytest.mark.parametrize(
+    ("disturbance", "value"),
+    [(Step(-0.5, When(2, 1.5)), -0.5), (Saturation((0, 1), When(2, 1.5)), np.inf), (Flat((0, 1), When(2, 1.5)), 0.0)],
+)
+def test_levels_hold_in_their_episode_alone(disturbance, value):
+    signal = noise(Step(1e-3), 6) + 0.0
+    disturbance.start(FS, 2, np.random.default_rng(0))(np.arange(len(signal)), signal)
+    inside = slice(720, 1260)
+    expected = value + 1e-3 if value == -0.5 else value
+    assert (signal[inside] == np.float64(expected)).all()
+    assert (np.delete(signal, np.r_[inside], axis=0) == 1e-3).all()
 
 
 def test_lead_off_leaves_no_sample_on_its_lead_alone():

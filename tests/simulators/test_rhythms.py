@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from simulators.rhythms import Beat, Fibrillation, Onset, Run, Script, Silence, Sinus, play
+from simulators.rhythms import Beat, Onset, PWave, Run, Script, Silence, Sinus, Spike, play
 
 STEADY = {"respiratory": 0.0, "low_frequency": 0.0}
 
@@ -32,15 +32,16 @@ def test_sinus_without_variability_keeps_its_rate_exactly(rate):
     assert onsets == [(times[0], "N")]
 
 
-@pytest.mark.parametrize(("depths", "hz"), [((0.05, 0.0), 0.25), ((0.0, 0.05), 0.1)])
-def test_sinus_varies_at_the_frequency_asked_for(depths, hz):
-    times, _, _ = tell(Sinus(400, rate=72, respiratory=depths[0], low_frequency=depths[1]))
+@pytest.mark.parametrize(("depths", "hz", "width"), [((0.05, 0.0), 0.25, 0.02), ((0.0, 0.05), 0.1, 0.01)])
+def test_sinus_varies_in_the_band_asked_for(depths, hz, width):
+    times, _, _ = tell(Sinus(900, rate=72, respiratory=depths[0], low_frequency=depths[1]))
     rr = np.diff(times)
-    assert np.ptp(rr) == pytest.approx(2 * 0.05 * 60 / 72, rel=0.02)
+    assert rr.std() == pytest.approx(0.05 / np.sqrt(2) * 60 / 72, rel=0.05)
     assert rr.mean() == pytest.approx(60 / 72, rel=0.01)
-    frequencies = np.linspace(0.03, 0.5, 200)
-    power = np.abs(np.exp(-2j * np.pi * frequencies[:, None] * times[:-1]) @ (rr - rr.mean()))
-    assert frequencies[power.argmax()] == pytest.approx(hz, abs=0.01)
+    frequencies = np.linspace(0.03, 0.5, 1000)
+    power = np.abs(np.exp(-2j * np.pi * frequencies[:, None] * times[:-1]) @ (rr - rr.mean())) ** 2
+    inside = np.abs(frequencies - hz) < 2 * width
+    assert power[inside].sum() > 0.9 * power.sum()
 
 
 def test_sinus_steps_from_one_rate_to_the_next_without_a_seam():
@@ -55,6 +56,25 @@ def test_pattern_repeats_and_is_named(pattern, rhythm):
     _, symbols, onsets = tell(Sinus(60, pattern=pattern))
     assert symbols.startswith(pattern * 10)
     assert onsets[0][1] == rhythm
+
+
+@pytest.mark.parametrize("wrong", [{"pattern": "NX"}, {"ectopy": {"Q": 1}}, {"ectopy": {"": 1}}, {"shapes": 5}])
+def test_sinus_refuses_beats_it_cannot_couple(wrong):
+    with pytest.raises(ValueError, match=r"not made of N V S F|there are 1 to 4"):
+        Sinus(10, **wrong)
+
+
+def test_coupling_puts_the_ventricular_beat_on_the_t_wave():
+    times, symbols, _ = tell(Sinus(20, rate=60, pattern="NNNV", coupling=0.4, **STEADY))
+    v = symbols.index("V")
+    assert times[v] - times[v - 1] == pytest.approx(0.4)
+
+
+def test_aberrant_beats_are_that_share_of_the_atrial_ones():
+    beats = play([Sinus(1800, ectopy={"S": 10, "V": 5}, aberrant=0.3)], np.random.default_rng(0), repeat=False)
+    beats = [beat for beat in beats if isinstance(beat, Beat)]
+    assert np.mean([beat.wide for beat in beats if beat.symbol == "S"]) == pytest.approx(0.3, abs=0.06)
+    assert not any(beat.wide for beat in beats if beat.symbol != "S")
 
 
 def test_pattern_has_to_begin_with_a_normal_beat():
@@ -82,7 +102,7 @@ def test_ectopy_comes_at_its_rate_and_never_closer_than_two_normal_beats(run):
     found = [(symbol, len(list(group))) for symbol, group in itertools.groupby(symbols)]
     assert [length for symbol, length in found if symbol != "N"] == [len(run)] * sum(s != "N" for s, _ in found)
     assert sum(symbol == run[0] for symbol, _ in found) == pytest.approx(4 * 30, abs=3)
-    assert min(length for symbol, length in found if symbol == "N") >= 2
+    assert min(length for symbol, length in found[:-1] if symbol == "N") >= 2  # the last may be cut short
 
 
 def test_ectopy_draws_from_both_shapes():
@@ -101,6 +121,13 @@ def test_run_is_exact_in_count_and_rate(count, rate):
     assert (times[last + 1], "N") in onsets
 
 
+def test_run_may_be_polymorphic():
+    beats = play([Run(60, 180, shape=1, shapes=3)], np.random.default_rng(0), repeat=False)
+    assert {beat.shape for beat in beats if isinstance(beat, Beat)} == {1, 2, 3}
+    with pytest.raises(ValueError, match="shape 4 is none of 0 to 3"):
+        Run(5, 180, shape=2, shapes=3)
+
+
 @pytest.mark.parametrize(
     ("run", "rhythm"),
     [(Run(6, 80), "IVR"), (Run(6, 160, symbol="S"), "SVTA"), (Run(17, 150, symbol="N"), "N"), (Run(2, 150), None)],
@@ -110,23 +137,30 @@ def test_run_is_named_after_its_beats(run, rhythm):
     assert [name for _, name in onsets] == ([] if rhythm is None else [rhythm])
 
 
-def test_fibrillation_is_irregular_at_its_mean_rate_without_p_waves():
-    times, symbols, onsets = tell(Fibrillation(1200, rate=95), seed=2)
-    rr = np.diff(times)
-    assert rr.mean() == pytest.approx(60 / 95, rel=0.03)
-    assert rr.std() / rr.mean() == pytest.approx(0.22, rel=0.1)
-    assert abs(np.corrcoef(rr[1:], rr[:-1])[0, 1]) < 0.07
-    assert set(symbols) == {"N"}
-    assert onsets == [(times[0], "AFIB")]
-    beats = play([Fibrillation(60)], np.random.default_rng(0), repeat=False)
-    assert not any(beat.p_wave for beat in beats if isinstance(beat, Beat))
-
-
 @pytest.mark.parametrize(("seconds", "named"), [(2.5, False), (3.9, False), (4.1, True), (8.0, True)])
 def test_silence_lasts_exactly_from_beat_to_beat(seconds, named):
     times, _, onsets = tell(Sinus(10), Silence(seconds), Sinus(10))
     assert np.diff(times).max() == pytest.approx(seconds, abs=1e-9)
     assert ("ASYS" in [name for _, name in onsets]) == named
+
+
+@pytest.mark.parametrize(("kwargs", "kind"), [({"p_rate": 75}, PWave), ({"spike_rate": 80}, Spike)])
+def test_silence_may_have_p_waves_or_pulses_without_an_answer(kwargs, kind):
+    events = list(play([Sinus(10, **STEADY), Silence(9, **kwargs), Sinus(5)], np.random.default_rng(0), repeat=False))
+    beats = [event.time for event in events if isinstance(event, Beat)]
+    gap = int(np.argmax(np.diff(beats)))
+    lone = [event.time for event in events if isinstance(event, kind)]
+    assert 9 <= len(lone) <= 12
+    assert beats[gap] + 0.5 < min(lone)
+    assert max(lone) < beats[gap + 1] - 0.2
+    assert beats[gap + 1] - beats[gap] == pytest.approx(9.0)
+    np.testing.assert_allclose(np.diff(lone), 60 / next(iter(kwargs.values())))
+
+
+def test_run_waits_for_the_end_of_a_silence():
+    times, symbols, _ = tell(Sinus(5), Silence(6), Run(5, 40, symbol="E"))
+    first = symbols.index("E")
+    assert times[first] - times[first - 1] == pytest.approx(6.0)
 
 
 def test_story_repeats_for_ever():
@@ -147,7 +181,7 @@ def test_script_refuses_beats_out_of_order():
         Script([Beat(1.0, "N"), Beat(1.0, "V")])
 
 
-@pytest.mark.parametrize("wrong", [(-1.0, "N"), (float("nan"), "N"), (float("inf"), "N"), (1.0, "Q"), (1.0, "V", 2)])
+@pytest.mark.parametrize("wrong", [(-1.0, "N"), (float("nan"), "N"), (float("inf"), "N"), (1.0, "Q"), (1.0, "V", 4)])
 def test_beat_refuses_what_cannot_be_drawn(wrong):
-    with pytest.raises(ValueError, match=r"beat at|none of N S V F|neither 0 nor 1"):
+    with pytest.raises(ValueError, match=r"beat at|none of N S V F|none of 0 to 3"):
         Beat(*wrong)

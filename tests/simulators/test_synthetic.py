@@ -8,23 +8,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import simulators.synthetic
+from simulators.atrial import AtrialFibrillation, AtrialFlutter
+from simulators.conduction import Block, Paced
 from simulators.morphology import AFTER_S, EDGE, Heart
-from simulators.noise import Baseline, LeadOff, Mains, Muscle, When
-from simulators.rhythms import Beat, Fibrillation, Run, Silence, Sinus
+from simulators.noise import Baseline, LeadOff, Mains, Motion, Muscle, Saturation, Step, Wander, When
+from simulators.rhythms import Beat, Run, Silence, Sinus
 from simulators.synthetic import Patient, render
+from simulators.ventricular import Torsades, VentricularFibrillation, VentricularFlutter
 
 BARE = Heart(p_mv=0.0, t_mv=0.0)
 STORY = (
-    Sinus(4, ectopy={"V": 20, "S": 10}, shapes=2),
+    Sinus(4, ectopy={"V": 20, "S": 10}, shapes=4, aberrant=0.5),
     Run(5, 170),
-    Fibrillation(4),
-    Silence(4.5),
+    AtrialFibrillation(4),
+    Silence(4.5, p_rate=80),
     Sinus(3, pattern="NV"),
+    VentricularFibrillation(2),
+    AtrialFlutter(3),
+    Block(4, degree="wenckebach"),
+    Torsades(2),
+    Paced(4, chamber="dual", capture=0.6),
+    VentricularFlutter(1),
+    Block(4, degree="complete"),
 )
 DISTURBANCES = (
     Baseline(0.3),
     Mains(0.05),
     Muscle(0.1, When(at=1, seconds=2, every=5)),
+    Motion(0.2, When(at=2, seconds=2, every=6)),
+    Wander(0.1),
+    Step(0.4, When(at=4, seconds=3)),
+    Saturation((0,), When(at=6, seconds=0.4, every=9)),
     LeadOff((1,), When(at=3, seconds=1.3, every=7)),
 )
 
@@ -96,6 +110,33 @@ def test_render_t_wave_has_the_height_and_place_asked_for(mv):
     assert 0.2 < (120 + t.argmax()) / fs < end - 1.0
 
 
+@pytest.mark.parametrize("mv", [-0.2, 0.0, 0.3])
+def test_render_st_has_the_level_asked_for(mv):
+    fs = 1000
+    bare, strip = (render([(1.0, "N")], 2.0, fs=fs, heart=Heart(qrs_ms=90, st_mv=level)) for level in (0.0, mv))
+    added = (strip.signal - bare.signal)[:, 0]
+    assert added[fs + 45 + 80] == pytest.approx(mv, abs=1e-3)
+    assert np.abs(added[: fs - 60]).max() < 0.02 * abs(mv) + 1e-6
+    assert np.abs(added[fs + 600 :]).max() < 0.02 * abs(mv) + 1e-6
+
+
+@pytest.mark.parametrize("symbol", ["S", "/", "E"])
+def test_render_wide_beats_are_wide(symbol):
+    fs = 1000
+    strip = render([Beat(1.0, symbol, wide=True)], 2.0, fs=fs, heart=Heart(p_mv=0.0, t_mv=0.0, qrs_ms=90, pvc_ms=150))
+    qrs = np.abs(strip.signal[fs - 120 : fs + 130, 0])
+    wide = np.flatnonzero(qrs > EDGE * qrs.max())
+    assert wide[-1] - wide[0] >= 125
+    assert strip.symbols == (symbol,)
+
+
+def test_ventricular_shapes_differ():
+    beats = [render([Beat(1.0, "V", shape)], 2.0).signal[324:396] for shape in range(4)]
+    for i, one in enumerate(beats):
+        for other in beats[:i]:
+            assert np.abs(one - other).max() > 0.6
+
+
 @pytest.mark.parametrize(("shape", "sign"), [(0, 1.0), (1, -1.0)])
 def test_render_ventricular_beat_is_wide_without_p_and_with_a_discordant_t(shape, sign):
     fs = 1000
@@ -122,7 +163,7 @@ def test_render_fusion_lies_between_normal_and_ventricular():
 
 def test_fibrillation_has_f_waves_and_no_p_waves():
     quiet = Heart(qrs_mv=1e-6, pvc_mv=1e-6, p_mv=0.0, t_mv=0.0, f_mv=0.1)
-    af = Patient([Fibrillation(60)], heart=quiet).take(20 * 360)[720:]
+    af = Patient([AtrialFibrillation(60)], heart=quiet).take(20 * 360)[720:]
     spectrum = np.abs(np.fft.rfft(af[:, 1]))
     hz = np.fft.rfftfreq(len(af), 1 / 360)
     assert 5.0 < hz[spectrum.argmax()] < 7.0
@@ -145,7 +186,7 @@ def test_rhythm_spans_cover_the_strip_and_begin_with_their_first_beat():
 
 
 @given(
-    cuts=st.lists(st.integers(0, 1500), min_size=1, max_size=30),
+    cuts=st.lists(st.integers(0, 1500), min_size=1, max_size=25),
     fs=st.sampled_from([200.0, 360.0, 499.5]),
     seed=st.integers(0, 5),
 )
@@ -158,6 +199,7 @@ def test_cutting_never_shows(cuts, fs, seed):
     assert np.concatenate([strip.signal for strip in strips]).tobytes() == whole.signal.tobytes()
     assert np.concatenate([strip.r_peaks for strip in strips]).tolist() == whole.r_peaks.tolist()
     assert sum((strip.symbols for strip in strips), ()) == whole.symbols
+    assert np.concatenate([strip.spikes for strip in strips]).tolist() == whole.spikes.tolist()
     assert merged(span for strip in strips for span in strip.rhythms) == merged(whole.rhythms)
 
 

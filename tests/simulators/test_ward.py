@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from simulators.scenarios import SCENARIOS
+from simulators.scenario import find_scenario, scenario_names
 from simulators.sources import find_mitdb
-from simulators.ward import WITH_DATABASE, WITHOUT_DATABASE, demo_ward
+from simulators.ward import WITH_DATABASE, WITHOUT_DATABASE, demo_ward, ward_of
 
 
 def test_ward_without_a_database_has_the_real_excerpt_and_every_kind_of_trouble():
@@ -16,7 +16,7 @@ def test_ward_without_a_database_has_the_real_excerpt_and_every_kind_of_trouble(
     assert beds[0].alias == "Record 208"
     aliases = {bed.alias for bed in beds}
     assert len(aliases) == 8
-    assert {SCENARIOS[name].alias for name in ("vt", "asystole", "af", "bigeminy", "noise")} <= aliases
+    assert {find_scenario(name).alias for name in ("vt", "asystole", "af", "bigeminy", "noise", "vf")} <= aliases
 
 
 def test_ward_of_any_size_has_different_patients():
@@ -30,6 +30,18 @@ def test_ward_is_the_same_for_the_same_seed():
     one, two = (demo_ward(12, database=None, seed=3) for _ in range(2))
     for a, b in zip(one, two, strict=True):
         assert a.source.take(720).tobytes() == b.source.take(720).tobytes()
+
+
+def test_every_scenario_has_its_place():
+    assert set(WITHOUT_DATABASE) == {"208", *scenario_names()}
+
+
+def test_ward_of_one_scenario_has_it_in_every_bed_with_other_seeds():
+    beds = ward_of("paced", 3, seed=7)
+    assert [bed.id for bed in beds] == ["bed-01", "bed-02", "bed-03"]
+    assert {bed.alias for bed in beds} == {find_scenario("paced").alias}
+    assert all(bed.paced for bed in beds)
+    assert len({bed.source.take(36_000).tobytes() for bed in beds}) == 3
 
 
 @pytest.mark.parametrize("names", [WITH_DATABASE, WITHOUT_DATABASE])
