@@ -14,9 +14,9 @@ import pytest
 from aiomqtt import Client
 from websockets.asyncio.client import connect
 
-from monitor.alarms import Acknowledge, Describe, SetLimits
 from monitor.app import Ticker, monitor_ward, run_until_stopped, together
 from monitor.broker import IN_FLIGHT, Broker
+from monitor.commands import Acknowledge, Describe, SetLimits
 from monitor.events import Trigger
 from monitor.exceptions import ModelError, WardbeatError
 from monitor.inbox import Inbox, Presence

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alarms import Acknowledge, SetLimits
+from monitor.commands import Acknowledge, SetLimits
 from monitor.exceptions import MessageError
 from monitor.feed import dumps, encode_waves, parse_command
 from monitor.ward import Wave

@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from monitor import hub as hub_module
-from monitor.alarms import Acknowledge, SetLimits
+from monitor.commands import Acknowledge, SetLimits
 from monitor.events import Alarm, Beat, Trigger
 from monitor.exceptions import ConfigError
 from monitor.feed import encode_waves

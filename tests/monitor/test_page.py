@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
-from monitor.alarms import Acknowledge, SetLimits
+from monitor.commands import Acknowledge, SetLimits
 from monitor.events import Alarm, Beat, Event, Qrs, Trigger
 from monitor.hub import Hub
 from monitor.ward import BedView, Wave

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from streams import BED, cut, listen, of, sinus, steady
 
 from monitor import rhythm
-from monitor.alarms import SetLimits
 from monitor.align import LEAD_OFF, OK
 from monitor.beats import FEATURES
+from monitor.commands import SetLimits
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Rhythm
 from monitor.messages import Chunk
