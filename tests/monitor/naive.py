@@ -624,7 +624,7 @@ class AlarmModel:
 
 
 Told = tuple[str, str, int, str]
-"""Code, state, onset and audio of an alarm event."""
+"""Code, state, onset and audio of an alarm event; of an audio pause its state alone."""
 
 
 class BedsideModel:
@@ -728,9 +728,13 @@ class BedsideModel:
         self.pause_until, self.ceiling = self.now + seconds, "low" if only_low else "medium"
         for alarm in shown:
             alarm.covered = True
+        self.told.append(("", "paused", 0, ""))
 
     def resume(self) -> None:
+        if not self.pause_until:
+            return
         self.pause_until = 0.0
+        self.told.append(("", "sounds", 0, ""))
         for alarm in self.alarms.values():
             alarm.covered = False
 
