@@ -431,6 +431,7 @@ class Nurse(RuleBasedStateMachine):
         self.bedside = Bedside("bed", 7, self.row["alarms"][0], self.row["pause"][0])
         self.model = naive.BedsideModel()
         self.at = 1
+        self.onset = 1_000_000_000  # of the next condition: no two begin at one sample
         self.coming: list[Happening] = []
         self.told: dict[str, str] = {}  # alarm id -> last state
 
@@ -474,7 +475,8 @@ class Nurse(RuleBasedStateMachine):
     def happens(self, which: int, cause: str, reason: str | None, source: int, later: int) -> None:
         name = self.names[which % len(self.names)]
         self.at += later
-        self.coming.append(Happening(self.at, 1, name, cause, self.at, 90.0, 100.0, reason, source))
+        self.onset += 1
+        self.coming.append(Happening(self.at, 1, name, cause, self.onset, 90.0, 100.0, reason, source))
 
     @rule(which=st.integers(0, 4), lasts=st.sampled_from((0, 1, 900)))
     def comes_and_goes(self, which: int, lasts: int) -> None:

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
-from monitor.commands import Acknowledge, SetLimits
+from monitor.commands import Acknowledge, FromPerson
 from monitor.events import Alarm, Beat, Event, Qrs, Trigger
 from monitor.hub import Hub
 from monitor.ward import BedView, Wave
@@ -167,12 +167,12 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
 
 
 @pytest.fixture
-def commands() -> asyncio.Queue[Acknowledge | SetLimits]:
+def commands() -> asyncio.Queue[FromPerson]:
     return asyncio.Queue(8)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def source(commands: asyncio.Queue[Acknowledge | SetLimits]) -> AsyncIterator[Source]:
+async def source(commands: asyncio.Queue[FromPerson]) -> AsyncIterator[Source]:
     async with Hub(commands, port=0) as hub:
         source = Source(hub)
         running = asyncio.create_task(source.run())
@@ -312,7 +312,7 @@ async def test_one_millivolt_is_as_high_as_its_bar(page: Page, source: Source) -
 
 
 async def test_alarm_shows_and_a_click_acknowledges_it(
-    page: Page, source: Source, commands: asyncio.Queue[Acknowledge | SetLimits]
+    page: Page, source: Source, commands: asyncio.Queue[FromPerson]
 ) -> None:
     await open_wall(page, source)
     alarm = Alarm("bed-02", 5, 9, "EXTREME_TACHY", "high", id="bed-02:7:X:5", text="*** HR 156>140")
