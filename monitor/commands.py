@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monitor.alarm_states import PAUSE
+from monitor.profiles import RANGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class SetLimits:
     vt_rate: float | None = None
     vt_count: int | None = None
     pvc_limit: int | None = None
+
+    @property
+    def changes(self) -> dict[str, float | None]:
+        """Limits by name."""
+        return {name: getattr(self, name) for name in RANGES}
 
 
 @dataclass(frozen=True, slots=True)

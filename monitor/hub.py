@@ -32,12 +32,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Origin
 
-from monitor.commands import FromPerson, Shown
+from monitor.commands import FromPerson, SetLimits, Shown
 from monitor.ecg import FS
 from monitor.events import Alarm, Event
 from monitor.exceptions import ConfigError, MessageError
 from monitor.feed import PROTOCOL, dumps, encode_waves, parse_command
 from monitor.pages import answer, read_assets
+from monitor.profiles import with_changes
 
 if TYPE_CHECKING:
     from monitor.ward import BedView, Wave
@@ -340,7 +341,17 @@ class Hub:
             self._viewers.pop(viewer, None)
 
     def _pass_on(self, command: FromPerson) -> None:
-        """Give a command to the app; that all viewers show an alarm at once is told once."""
+        """Give a command to the app; that all viewers show an alarm at once is told once.
+
+        Raises:
+            MessageError: limits that do not go with those that the bed has.
+            QueueFull: there are too many commands.
+        """
+        if isinstance(command, SetLimits):
+            try:
+                with_changes(self._beds[command.bed].view.limits, **command.changes)
+            except ValueError as error:
+                raise MessageError("limits", str(error)) from None
         if isinstance(command, Shown):
             if command.alarm_id in self._shown or command.alarm_id not in self._alarm_times:
                 return

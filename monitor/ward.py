@@ -40,7 +40,7 @@ from monitor.events import Alarm, Audio, Beat, Event, Gap, Qrs, Quality, Rhythm,
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
 from monitor.naming import FAILED, NAMED, name_rows
-from monitor.profiles import ADULT, PROFILES, RANGES, Limits, with_changes, write_settings
+from monitor.profiles import ADULT, PROFILES, Limits, with_changes, write_settings
 from monitor.snapshot import layout_of, pack, unpack
 
 log = logging.getLogger(__name__)
@@ -578,8 +578,7 @@ class Ward:
         try:
             match command:
                 case SetLimits():
-                    changes = {name: getattr(command, name) for name in RANGES}
-                    bed.limits = with_changes(bed.limits, **changes)
+                    bed.limits = with_changes(bed.limits, **command.changes)
                 case SetProfile():
                     bed.limits = replace(PROFILES[command.profile], paced=bed.limits.paced)
                     bed.profile = command.profile

@@ -386,6 +386,15 @@ async def test_that_an_alarm_is_shown_reaches_the_app_once(hub: Hub, commands: a
     assert told == [Shown("bed-01", ALARM.id, "wall"), AcknowledgeAll("bed-01", "wall")]
 
 
+async def test_limits_that_do_not_go_with_the_others_are_refused(hub: Hub) -> None:
+    hub.publish([], [], [bed_view()], 0.0)
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        await viewer.send(json.dumps({"type": "limits", "bed": "bed-01", "low": 130, "by": "wall"}))
+        assert "low 130 is not below high 120" in (await next_message(viewer))["reason"]
+    assert hub.refused == {"limits": 1}
+
+
 async def test_a_bed_is_told_again_when_it_is_set_to_something_else(hub: Hub) -> None:
     hub.publish([], [], [bed_view()], 0.0)
     async with view_of(hub) as viewer:
