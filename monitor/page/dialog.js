@@ -98,7 +98,7 @@ export class BedDialog {
     this.list.replaceChildren(...alarms.map((alarm) => entry(alarm, bed.info.fs, time)));
     const left = bed.pausedUntil - performance.now() / 1000;
     this.pause.setAttribute("aria-pressed", String(left > 0));
-    setText(this.pause, left > 0 ? `Audio paused ${countDown(left)}: sound on` : "Pause audio 2 min");
+    setText(this.pause, left > 0 ? `Resume audio ${countDown(left)}` : "Pause audio 2 min");
     if (performance.now() > this.answerUntil) setText(this.answer, "");
   }
 
