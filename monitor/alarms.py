@@ -247,7 +247,7 @@ class Bedside:
 
     def _release(self, last: int, emitted_at: Callable[[int], int]) -> Iterator[Alarm]:
         """End for good what has been held until sample `last`."""
-        while (self.rows["held_until"] > 0).any():
+        while self.holds():
             due = np.where(self.rows["held_until"] > 0, self.rows["held_until"], np.iinfo(np.int64).max)
             i = int(due.argmin())
             at = int(due[i])
@@ -276,6 +276,10 @@ class Bedside:
             if self.rows[above]["condition"] or self.rows[above]["held_until"]:
                 return CODES[above].name
         return None
+
+    def holds(self) -> bool:
+        """Whether an alarm goes on whose condition is over."""
+        return bool(self.rows["held_until"].any())
 
     # -- people
 
@@ -328,6 +332,10 @@ class Bedside:
         for i in self._active():
             if self.rows[i]["state"] == ACKNOWLEDGED and self.rows[i]["silent_until"] <= self.now:
                 yield from self._move(i, REMIND, emitted, "reminder")
+
+    def counts_down(self) -> bool:
+        """Whether :meth:`tick` may have something to do one day."""
+        return bool(self.pause["until"] > 0 or (self.rows["state"] == ACKNOWLEDGED).any())
 
     def pause_left(self) -> float:
         """Seconds left of the audio pause; 0: there is none."""

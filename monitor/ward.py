@@ -10,6 +10,7 @@ stream was cut into messages, on the order of messages within the reordering win
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor import alarms, align, frontend, judge, rhythm
-from monitor.alarm_states import ACKNOWLEDGED, END, ONSET
+from monitor.alarm_states import END, ONSET
 from monitor.alarm_table import CODES, INDEX, OF_REASON, detail_of
 from monitor.alarms import BEAT, REVISED, Bedside, Happening, History
 from monitor.align import Run, Sequencer
@@ -158,6 +159,8 @@ class _Bed:
     profile: str = ADULT
     limits: Limits = PROFILES[ADULT]
     relearn: bool = False  # begin anew with the next samples
+    holds: bool = False  # an alarm whose condition is over
+    counts_down: bool = False  # maybe: an alarm's silence, or the audio pause
 
     def device(self, k: int) -> int:
         """The device's sample nearest to sample `k` at 360 Hz."""
@@ -324,8 +327,8 @@ class Ward:
             self._describe(self._descriptions.pop(name))
         write_settings(self.state[row]["rhythm"], bed.limits)
         if self._pause is not None and self._now < self._pause_until:
-            for _ in self._bedside(bed).pause_audio(self._pause_until - self._now, 0, self._pause.by):
-                pass  # nobody knows the bed yet: its view says so
+            left = replace(self._pause, seconds=self._pause_until - self._now)
+            list(self._pause_audio(bed, left))  # nobody knows the bed yet: its view says so
         return bed
 
     def _restart(self, bed: _Bed, run: Run) -> list[Event]:
@@ -468,8 +471,8 @@ class Ward:
     ) -> list[Event]:
         by_row = {bed.row: bed for bed, _ in runs}
         events: list[Event] = []
-        happenings: dict[int, list[Happening]] = {row: [] for row in by_row}
-        beats: dict[int, list[Happening]] = {row: [] for row in by_row}
+        happenings: defaultdict[int, list[Happening]] = defaultdict(list)
+        beats: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # when known, R peak
         for bed in by_row.values():
             events += [Gap(bed.name, first, resumed, first, resumed - first) for first, resumed in bed.gaps]
         for row, kind, sample, emitted, lead, value in marks.tolist():
@@ -480,7 +483,7 @@ class Ward:
                     events.append(Trigger(bed.name, bed.device(sample), at))
                 case frontend.QRS:
                     events.append(Qrs(bed.name, bed.device(sample), at, bool(value)))
-                    beats[row].append(Happening(emitted, 3, "", BEAT, sample))
+                    beats[row].append((emitted, sample))
                 case frontend.QUALITY:
                     ok = value == align.OK
                     reason = None if ok else align.REASONS[value]
@@ -507,11 +510,12 @@ class Ward:
                 cause, reason = ONSET if on else END, REVISED if revised else None
                 step = (rhythm.CONDITIONS[code], cause, bed.device(sample), value, limit, reason)
                 happenings[row].append(Happening(emitted, 1, *step))
-        held = np.count_nonzero(self.state["alarms"]["held_until"][list(by_row)], 1).tolist()
-        for (row, bed), waits in zip(by_row.items(), held, strict=True):
-            if waits or happenings[row]:
-                taken = happenings[row] + beats[row]
-                events += self._bedside(bed).take(taken, bed.position - 1, bed.emitted)
+        for row, bed in by_row.items():
+            if bed.holds or row in happenings:
+                taken = [*happenings[row], *(Happening(at, 3, "", BEAT, r) for at, r in beats[row])]
+                bedside = self._bedside(bed)
+                events += bedside.take(taken, bed.position - 1, bed.emitted)
+                bed.holds = bedside.holds()
         events.sort(key=lambda event: (event.emitted, _ORDER[type(event)]))
         return events
 
@@ -520,7 +524,6 @@ class Ward:
     def _watch(self, now: float) -> list[Event]:
         """Technical alarms that no sample can raise, and count-downs that are over."""
         events: list[Event] = []
-        due = self._count_downs_over(now)
         for bed in self._beds.values():
             emitted = bed.last_sample
             for name, since, reverse in (("NO_DATA", bed.last_data, False), ("CONFLICT", bed.last_conflict, True)):
@@ -528,16 +531,11 @@ class Ward:
                 if on != (name in bed.technical):
                     bed.technical ^= {name}
                     events += self._bedside(bed).apply(name, ONSET if on else END, emitted + 1, emitted)
-            if bed.row in due:
-                events += self._bedside(bed).tick(emitted)
+            if bed.counts_down:
+                bedside = self._bedside(bed)
+                events += bedside.tick(emitted)
+                bed.counts_down = bedside.counts_down()
         return events
-
-    def _count_downs_over(self, now: float) -> set[int]:
-        """Rows of beds where an alarm's silence or the audio pause is over."""
-        rows = self.state[: len(self._beds)]
-        silence = (rows["alarms"]["state"] == ACKNOWLEDGED) & (rows["alarms"]["silent_until"] <= now)
-        pause = (rows["pause"]["until"] > 0.0) & (rows["pause"]["until"] <= now)
-        return set(np.flatnonzero(silence.any(1) | pause).tolist())
 
     def _obey(self, command: Command) -> list[Event]:
         if isinstance(command, Describe):
@@ -553,10 +551,10 @@ class Ward:
             return []
         emitted = bed.last_sample
         match command:
-            case Acknowledge():
-                return list(self._bedside(bed).acknowledge(command.alarm_id, emitted, command.by))
-            case AcknowledgeAll():
-                return list(self._bedside(bed).acknowledge(None, emitted, command.by))
+            case Acknowledge() | AcknowledgeAll():
+                bed.counts_down = True
+                alarm_id = command.alarm_id if isinstance(command, Acknowledge) else None
+                return list(self._bedside(bed).acknowledge(alarm_id, emitted, command.by))
             case Shown():
                 return list(self._bedside(bed).show(command.alarm_id, emitted, command.by))
             case PauseAudio():
@@ -568,7 +566,7 @@ class Ward:
         return []
 
     def _pause_audio(self, bed: _Bed, command: PauseAudio) -> Iterator[Audio]:
-        bedside = self._bedside(bed)
+        bedside, bed.counts_down = self._bedside(bed), True
         if command.on:
             return bedside.pause_audio(command.seconds, bed.last_sample, command.by)
         return bedside.resume_audio(bed.last_sample, command.by)
@@ -706,6 +704,7 @@ class Ward:
         bed.limits = Limits(**head["limits"])
         bed.table, bed.half = self._table_of(bed.fs_mhz)
         self.state[bed.row] = rows[0]
+        bed.holds, bed.counts_down = self._bedside(bed).holds(), True
         standing = rows[0]["alarms"]["condition"]
         bed.technical = {name for name in _BY_WARD if standing[INDEX[name]]}
         return bed.name

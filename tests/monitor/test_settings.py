@@ -7,6 +7,7 @@ import pytest
 
 from monitor.commands import SetLimits, SetPaced, SetProfile
 from monitor.exceptions import ConfigError
+from monitor.profiles import PROFILES
 from monitor.settings import BedSettings, load_settings
 
 SHA = "0" * 64
@@ -67,6 +68,11 @@ def test_a_bed_with_a_preset_and_a_limit_of_its_own(toml):
     ]
     assert beds["b"].commands("b") == []
     assert beds["c"].commands("c") == [SetLimits("c", high=150.0, by="settings")]
+
+
+def test_every_preset_can_be_set():
+    for profile in PROFILES:
+        assert BedSettings(profile=profile).commands("a") == [SetProfile("a", profile, "settings")]
 
 
 def test_limits_of_a_bed_go_with_its_preset(toml):
