@@ -2,7 +2,8 @@
 
 An alarm is driven by two parties, and by the clock. The bed's condition begins (ONSET) and ends (END); a graver
 condition may take its place (HIDE, :data:`monitor.alarm_table.HIDES`). A person acknowledges it (ACKNOWLEDGE). And
-an acknowledged one whose condition still stands calls again when :data:`SILENCE` is over (REMIND).
+an acknowledged one calls again when :data:`SILENCE` is over (REMIND), if its condition still stands; while it is merely
+held (:mod:`monitor.alarm_table`), it does not.
 
     ============  =====================  ==========  ============  ==================  ============
     state         ONSET                  END         HIDE          ACKNOWLEDGE         REMIND

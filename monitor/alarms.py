@@ -330,7 +330,8 @@ class Bedside:
         if 0 < self.pause["until"] <= self.now:
             yield from self.resume_audio(emitted, reason="audio pause over")
         for i in self._active():
-            if self.rows[i]["state"] == ACKNOWLEDGED and self.rows[i]["silent_until"] <= self.now:
+            row = self.rows[i]
+            if row["state"] == ACKNOWLEDGED and row["silent_until"] <= self.now and row["condition"]:
                 yield from self._move(i, REMIND, emitted, "reminder")
 
     def counts_down(self) -> bool:

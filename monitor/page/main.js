@@ -116,8 +116,9 @@ function receive(event) {
     }
     case "alarm": {
       const alarm = /** @type {import("./protocol.js").AlarmEvent} */ (event);
-      if (alarms.apply(alarm) && alarm.priority !== "low") {
-        find(document, "#spoken").textContent = `${bed.name}: ${alarm.text}`;
+      const again = alarm.reason === "reminder" ? " again" : "";
+      if ((alarms.apply(alarm) || again) && alarm.priority !== "low") {
+        find(document, "#spoken").textContent = `${bed.name}: ${alarm.text}${again}`;
       }
       break;
     }

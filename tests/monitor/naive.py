@@ -743,7 +743,7 @@ class BedsideModel:
         if self.pause_until <= self.now:
             self.resume()
         for alarm in self.alarms.values():
-            if alarm.state == "acknowledged" and alarm.call_again <= self.now:
+            if alarm.state == "acknowledged" and alarm.call_again <= self.now and alarm.sources:
                 self.tell(alarm, "raised")
 
     # -- what is shown

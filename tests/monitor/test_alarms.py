@@ -224,6 +224,17 @@ def test_an_acknowledged_alarm_is_silent_for_two_minutes_and_then_calls_again(be
     assert (seen.state, seen.silence) == ("acknowledged", 120.0)
 
 
+def test_what_is_merely_held_does_not_call_again(bedside):
+    """A rate that is just back within its limit was seen to; above it again, it calls."""
+    take(bedside, begins(1, "TACHY", 121.0, 120.0))
+    list(bedside.acknowledge(None, 2, "Ada"))
+    take(bedside, ends(50, "TACHY", 119.0, 120.0))
+    bedside.now = SILENCE + 1
+    assert list(bedside.tick(60)) == []
+    assert take(bedside, begins(70, "TACHY", 121.0, 120.0)) == []
+    assert states(bedside.tick(80)) == ["raised"]
+
+
 def test_a_revision_clears_at_once_whether_it_was_seen_or_not(bedside):
     for see in (False, True):
         (raised,) = bedside.apply("VTACH", ONSET, 1, 2, 150.0, 100.0)

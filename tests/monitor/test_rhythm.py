@@ -550,7 +550,7 @@ def test_a_tachycardia_that_the_final_names_deny_is_cleared_as_revised():
     assert told == [
         ("VRUN", "raised", "onset"),
         ("VTACH", "raised", "onset"),
-        ("VRUN", "cleared", "end"),
+        ("VRUN", "cleared", "hidden by VTACH"),
         ("VTACH", "cleared", "revised"),
     ]
     beat = [beat for beat in of(heard.events, Beat) if abs(beat.sample - 13.6 * FS) <= 3]
