@@ -3,10 +3,10 @@
 Two tasks in one group, inside the hub that serves the page and the feed (:mod:`monitor.hub`)::
 
     ingest   keeps the subscription and fills the inbox (monitor.mqtt)
-    ticker   each tick: ward.feed, then acknowledge, then hub.publish
+    ticker   each tick: ward.feed, then the alarm log, then acknowledge, then hub.publish
 
 Queues, and what happens when they are full: the inbox (4096 messages) makes the broker keep what follows; the
-viewers' commands (64) make the hub refuse; a viewer's write buffer makes the hub shed its waveforms, never
+viewers' commands (256) make the hub refuse; a viewer's write buffer makes the hub shed its waveforms, never
 beats or alarms.
 """
 
@@ -20,10 +20,11 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
-from monitor.alarms import Acknowledge, Command, Describe, SetLimits
+from monitor.alarm_log import AlarmLog
+from monitor.commands import Command, Describe, FromPerson
 from monitor.exceptions import WardbeatError
 from monitor.hub import Hub
 from monitor.inbox import Batch, Inbox, Presence
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-COMMANDS: Final = 64
+COMMANDS: Final = 256
 """Commands of viewers that wait for the next tick."""
 
 _T = TypeVar("_T")
@@ -77,9 +78,10 @@ async def monitor_ward(
         ready: called when every kernel and the model are warm; /healthz says so too.
 
     Raises:
-        WardbeatError: the address cannot be served, the model is refused, or the analysis failed.
+        WardbeatError: the address cannot be served, the model is refused, the alarm log cannot be opened, or the
+            analysis failed.
     """
-    commands: asyncio.Queue[Acknowledge | SetLimits] = asyncio.Queue(COMMANDS)
+    commands: asyncio.Queue[FromPerson] = asyncio.Queue(COMMANDS)
     async with Hub(commands, host=settings.host, port=settings.port) as hub:
         serving(hub.url)
         started = time.monotonic()
@@ -93,19 +95,20 @@ async def monitor_ward(
             in_flight=settings.broker_in_flight,
             max_beds=settings.max_beds,
         )
-        ticker = Ticker(ward, inbox, hub, commands, settings)
-        hub.ready = True
-        log.info("ready after %.1f s", time.monotonic() - started)
-        ready()
-        await together(ingest=ingest.run(), ticker=ticker.run())
+        with AlarmLog(settings.alarm_log) if settings.alarm_log else nullcontext() as alarm_log:
+            ticker = Ticker(ward, inbox, hub, commands, settings, alarm_log)
+            hub.ready = True
+            log.info("ready after %.1f s", time.monotonic() - started)
+            ready()
+            await together(ingest=ingest.run(), ticker=ticker.run())
 
 
 class Ticker:
     """Gives the ward, once a tick, everything that arrived, and passes on what it says.
 
-    A message is acknowledged when :meth:`Ward.feed` has returned, not before. When the ward fails, nothing of
-    its tick is acknowledged and :meth:`run` raises: a monitor that cannot analyse must not look as if it did,
-    and whoever starts it again gets those messages again.
+    A message is acknowledged when :meth:`Ward.feed` has returned and its alarms are in the alarm log, not before; only
+    then are viewers told. When the ward fails, nothing of its tick is acknowledged and :meth:`run` raises: a monitor
+    that cannot analyse must not look as if it did, and whoever starts it again gets those messages again.
     """
 
     def __init__(
@@ -113,15 +116,17 @@ class Ticker:
         ward: Ward,
         inbox: Inbox,
         hub: Hub,
-        commands: asyncio.Queue[Acknowledge | SetLimits],
+        commands: asyncio.Queue[FromPerson],
         settings: Settings,
+        alarm_log: AlarmLog | None = None,
     ) -> None:
+        self._alarm_log = alarm_log
         self._ward = ward
         self._inbox = inbox
         self._hub = hub
         self._commands = commands
         self._tick = settings.tick
-        self._limits = dict(settings.beds)  # of beds that have not been heard of yet
+        self._settings = dict(settings.beds)  # of beds that have not been heard of yet
         self._next: list[Command] = []  # for the next tick
         self._offline: set[str] = set()
 
@@ -152,9 +157,8 @@ class Ticker:
             match value:
                 case Chunk():
                     chunks.append(value)
-                    if value.bed in self._limits:  # the ward knows it from this tick on
-                        limits = self._limits.pop(value.bed)
-                        self._next.append(SetLimits(value.bed, limits.low, limits.high, by="settings"))
+                    if value.bed in self._settings:  # the ward knows it from this tick on
+                        self._next += self._settings.pop(value.bed).commands(value.bed)
                 case Describe():
                     commands.append(value)
                 case Presence():
@@ -162,8 +166,11 @@ class Ticker:
         while not self._commands.empty():
             commands.append(self._commands.get_nowait())
         events = self._ward.feed(chunks, commands, now)
+        now_unix = time.time()
+        if self._alarm_log is not None:
+            self._alarm_log.write(events, now_unix)
         batch.acknowledge()
-        self._hub.publish(events, self._ward.waves(), self._ward.beds(), time.time())
+        self._hub.publish(events, self._ward.waves(), self._ward.beds(), now_unix)
 
     def _note(self, presence: Presence) -> None:
         """Log a device's going and coming; that its data ended, the ward finds for itself within 2 s."""

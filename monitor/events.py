@@ -104,7 +104,7 @@ class Alarm(Event):
     """An alarm changed state. `sample` is the onset of what it is about.
 
     Attributes:
-        code: for instance ``VTACH``; the table is in :mod:`monitor.alarms`.
+        code: for instance ``VTACH``; the table is in :mod:`monitor.alarm_table`.
         priority: ``high``, ``medium`` or ``low``.
         kind: ``physiological`` or ``technical``.
         state: ``raised``, ``latched`` (condition gone, still to be seen), ``acknowledged`` or ``cleared``.
@@ -113,6 +113,11 @@ class Alarm(Event):
         limit: the limit it broke.
         text: what the screen shows, for instance ``*** HR 156>140``.
         reason: why the state changed.
+        audio: ``on``, ``paused`` (an audio pause covers it), ``silenced`` (acknowledged) or ``off`` (cleared).
+        silence: seconds of silence left to an acknowledged alarm.
+        by: who acknowledged it.
+        history: what happened to it so far; with the event that clears it, and with what a view shows. Each step has
+            ``what`` (a state, or ``shown``), ``emitted``, ``why``, ``by``.
     """
 
     type: ClassVar[str] = "alarm"
@@ -125,6 +130,47 @@ class Alarm(Event):
     value: float | None = None
     limit: float | None = None
     text: str = ""
+    reason: str | None = None
+    audio: str = "on"
+    silence: float | None = None
+    by: str | None = None
+    history: list[dict[str, Any]] | None = None
+
+
+@dataclass(slots=True)
+class Shown(Event):
+    """A screen has shown an alarm for the first time. `sample` is the alarm's onset.
+
+    Attributes:
+        code, id: of the alarm.
+        by: which screen.
+    """
+
+    type: ClassVar[str] = "shown"
+
+    code: str = ""
+    id: str = ""
+    by: str | None = None
+
+
+@dataclass(slots=True)
+class Audio(Event):
+    """The sound of a bed's alarms was paused, or goes on.
+
+    With a pause, every alarm that stands is ``paused``; when it goes on, each sounds again that is not acknowledged.
+
+    Attributes:
+        paused: whether it is.
+        seconds: how long, unless it is cancelled.
+        by: who said so.
+        reason: why.
+    """
+
+    type: ClassVar[str] = "audio"
+
+    paused: bool = False
+    seconds: float = 0.0
+    by: str | None = None
     reason: str | None = None
 
 

@@ -8,10 +8,12 @@ Server to client, JSON::
     {"type": "events", "events": [EVENT...]}                                   each tick that has any
     {"type": "error", "reason": "..."}                                              a command was refused
 
-    BED     index bed leads fs stream origin position simulated alias
-    VITALS  bed heart_rate rhythm pvc_per_minute age low high; age: seconds since its last sample
+    BED     index bed leads fs stream origin position simulated alias profile limits;
+            limits: :class:`monitor.profiles.Limits`
+    VITALS  bed heart_rate rhythm pvc_per_minute age low high pause;
+            age: seconds since its last sample; pause: seconds left of its audio pause, 0: none
     EVENT   as :mod:`monitor.events` has it, and time: seconds since 1970 at which it was sent
-    ALARM   the event of its last change, and since: when it was raised
+    ALARM   the event of its last change, and since: when it was raised; of an acknowledged one silenced_until
 
 Binary, the waveforms of one tick: :func:`encode_waves`. Client to server: :func:`parse_command`.
 """
@@ -26,9 +28,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from monitor.alarms import Acknowledge, SetLimits
+from monitor.alarm_states import LONGEST_PAUSE, PAUSE
+from monitor.commands import (
+    Acknowledge,
+    AcknowledgeAll,
+    FromPerson,
+    PauseAudio,
+    Relearn,
+    SetLimits,
+    SetPaced,
+    SetProfile,
+    Shown,
+)
 from monitor.exceptions import MessageError
 from monitor.messages import NO_SAMPLE, RAIL
+from monitor.profiles import PROFILES, RANGES, check
 
 if TYPE_CHECKING:
     from monitor.ward import Wave
@@ -74,15 +88,22 @@ def encode_waves(waves: Sequence[tuple[int, Wave]], now_unix: float) -> bytes:
     return b"".join(parts)
 
 
-def parse_command(message: str | bytes, beds: Collection[str]) -> Acknowledge | SetLimits:
+def parse_command(message: str | bytes, beds: Collection[str]) -> FromPerson:
     """Read a viewer's command.
 
     ::
 
         {"type": "acknowledge", "bed": "bed-01", "id": "bed-01:7:VTACH:123456", "by": "wall"}
+        {"type": "acknowledge_all", "bed": "bed-01", "by": "wall"}
+        {"type": "shown", "bed": "bed-01", "id": "bed-01:7:VTACH:123456", "by": "wall"}
+        {"type": "pause", "bed": "bed-01", "on": true, "seconds": 120, "by": "wall"}
         {"type": "limits", "bed": "bed-01", "low": 50, "high": null, "by": "wall"}
+        {"type": "profile", "bed": "bed-01", "profile": "neonatal", "by": "wall"}
+        {"type": "paced", "bed": "bed-01", "paced": true, "by": "wall"}
+        {"type": "relearn", "bed": "bed-01", "by": "wall"}
 
-    Limits are bpm from 15 to 300, low below high; null leaves a limit as it is.
+    A pause whose bed is null is of the whole ward; ``seconds`` may be left out. Limits are those of
+    :data:`monitor.profiles.RANGES`; one that is null or left out stays as it is.
 
     Raises:
         MessageError: it is not one of these; ``reason`` says in one word why.
@@ -95,18 +116,36 @@ def parse_command(message: str | bytes, beds: Collection[str]) -> Acknowledge | 
         raise MessageError("json", "not JSON") from None
     if not isinstance(command, dict):
         raise MessageError("json", "not a JSON object")
-    bed = command.get("bed")
+    bed = command.get("bed", ...)
+    if bed is None and command.get("type") == "pause":
+        return _pause(None, command)
     if not isinstance(bed, str) or bed not in beds:
         raise MessageError("bed", "no such bed")
     match command.get("type"):
         case "acknowledge":
-            return Acknowledge(bed, _text(command, "id", 128), _text(command, "by", 64))
+            return Acknowledge(bed, _text(command, "id", 128), _by(command))
+        case "acknowledge_all":
+            return AcknowledgeAll(bed, _by(command))
+        case "shown":
+            return Shown(bed, _text(command, "id", 128), _by(command))
+        case "pause":
+            return _pause(bed, command)
         case "limits":
-            low, high = _limit(command, "low"), _limit(command, "high")
-            if low is not None and high is not None and low >= high:
-                raise MessageError("limits", "the low limit is not below the high one")
-            return SetLimits(bed, low, high, _text(command, "by", 64))
+            return _limits(bed, command)
+        case "profile":
+            profile = _text(command, "profile", 32)
+            if profile not in PROFILES:
+                raise MessageError("profile", f"profile is none of {', '.join(PROFILES)}")
+            return SetProfile(bed, profile, _by(command))
+        case "paced":
+            return SetPaced(bed, _flag(command, "paced"), _by(command))
+        case "relearn":
+            return Relearn(bed, _by(command))
     raise MessageError("type", "no such command")
+
+
+def _by(command: dict[str, Any]) -> str:
+    return _text(command, "by", 64)
 
 
 def _text(command: dict[str, Any], key: str, longest: int) -> str:
@@ -116,13 +155,31 @@ def _text(command: dict[str, Any], key: str, longest: int) -> str:
     return value
 
 
-def _limit(command: dict[str, Any], key: str) -> float | None:
-    value = command.get(key, ...)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 15 <= value <= 300:
-        raise MessageError("limits", f"{key} is neither null nor a heart rate from 15 to 300 bpm")
-    return float(value)
+def _flag(command: dict[str, Any], key: str) -> bool:
+    value = command.get(key)
+    if not isinstance(value, bool):
+        raise MessageError(key, f"{key} is neither true nor false")
+    return value
+
+
+def _pause(bed: str | None, command: dict[str, Any]) -> PauseAudio:
+    seconds = command.get("seconds", PAUSE)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds <= LONGEST_PAUSE:
+        raise MessageError("seconds", f"seconds is not a number from 1 to {LONGEST_PAUSE:g}")
+    return PauseAudio(bed, _flag(command, "on"), float(seconds), _by(command))
+
+
+def _limits(bed: str, command: dict[str, Any]) -> SetLimits:
+    given: dict[str, Any] = {}
+    for name in RANGES:
+        if command.get(name) is not None:
+            try:
+                given[name] = check(name, command[name])
+            except ValueError as error:
+                raise MessageError("limits", str(error)) from None
+    if given.get("low", 0.0) >= given.get("high", math.inf):
+        raise MessageError("limits", "the low limit is not below the high one")
+    return SetLimits(bed, by=_by(command), **given)
 
 
 def dumps(message: dict[str, Any]) -> str:

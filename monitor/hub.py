@@ -32,14 +32,15 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Origin
 
+from monitor.commands import FromPerson, SetLimits, Shown
 from monitor.ecg import FS
 from monitor.events import Alarm, Event
 from monitor.exceptions import ConfigError, MessageError
 from monitor.feed import PROTOCOL, dumps, encode_waves, parse_command
 from monitor.pages import answer, read_assets
+from monitor.profiles import with_changes
 
 if TYPE_CHECKING:
-    from monitor.alarms import Acknowledge, SetLimits
     from monitor.ward import BedView, Wave
 
 log = logging.getLogger(__name__)
@@ -94,10 +95,12 @@ class _Bed:
             "position": view.position,
             "simulated": view.simulated,
             "alias": view.alias,
+            "profile": view.profile,
+            "limits": view.limits.as_dict(),
         }
 
 
-_identity = attrgetter("stream", "origin", "fs", "leads", "alias", "simulated")
+_identity = attrgetter("stream", "origin", "fs", "leads", "alias", "simulated", "profile", "limits")
 """What of a bed's view viewers are told once, and again when it changes."""
 
 
@@ -127,7 +130,7 @@ class Hub:
 
     def __init__(
         self,
-        commands: asyncio.Queue[Acknowledge | SetLimits],
+        commands: asyncio.Queue[FromPerson],
         *,
         host: str = "127.0.0.1",
         port: int = 8765,
@@ -154,6 +157,7 @@ class Hub:
         self._alarm_times: dict[str, tuple[float, float]] = {}
         # Viewer -> when its buffer was last below SHED_ABOVE.
         self._viewers: dict[ServerConnection, float] = {}
+        self._shown: set[str] = set()  # active alarms that a viewer has said it shows
         self._transports: set[asyncio.Transport] = set()
         self._vitals_due = clock()
         self._now_unix = 0.0
@@ -252,6 +256,7 @@ class Hub:
             self._tell({"type": "vitals", "beds": [_vitals(bed, now) for bed in self._beds.values()]})
             active = {alarm.id for bed in self._beds.values() for alarm in bed.view.alarms}
             self._alarm_times = {id_: times for id_, times in self._alarm_times.items() if id_ in active}
+            self._shown &= active
 
     def _update_bed(self, view: BedView, now: float) -> None:
         bed = self._beds.get(view.bed)
@@ -273,6 +278,7 @@ class Hub:
             raised, _ = self._alarm_times.get(event.id, (now_unix, now_unix))
             self._alarm_times[event.id] = (raised, now_unix)
             message["since"] = raised
+            message |= self._silence(event)
             if event.state == "cleared":
                 del self._alarm_times[event.id]
         return message
@@ -284,8 +290,12 @@ class Hub:
         for bed in self._beds.values():
             for alarm in bed.view.alarms:
                 since, changed = self._alarm_times.setdefault(alarm.id, unknown)
-                alarms.append({**alarm.as_dict(), "time": changed, "since": since})
+                alarms.append({**alarm.as_dict(), "time": changed, "since": since, **self._silence(alarm)})
         return alarms
+
+    def _silence(self, alarm: Alarm) -> dict[str, float]:
+        """Until when an alarm is silenced, seconds since 1970, if it is."""
+        return {} if alarm.silence is None else {"silenced_until": self._now_unix + alarm.silence}
 
     def _keeping_up(self, now: float) -> list[ServerConnection]:
         """Viewers that can take waveforms; those that have not been able to for too long are disconnected."""
@@ -320,7 +330,7 @@ class Hub:
         try:
             async for message in viewer:
                 try:
-                    self._commands.put_nowait(parse_command(message, self._beds))
+                    self._pass_on(parse_command(message, self._beds))
                 except MessageError as error:
                     await self._refuse(viewer, error.reason, str(error))
                 except asyncio.QueueFull:
@@ -329,6 +339,24 @@ class Hub:
             pass
         finally:
             self._viewers.pop(viewer, None)
+
+    def _pass_on(self, command: FromPerson) -> None:
+        """Give a command to the app; that all viewers show an alarm at once is told once.
+
+        Raises:
+            MessageError: limits that do not go with those that the bed has.
+            QueueFull: there are too many commands.
+        """
+        if isinstance(command, SetLimits):
+            try:
+                with_changes(self._beds[command.bed].view.limits, **command.changes)
+            except ValueError as error:
+                raise MessageError("limits", str(error)) from None
+        if isinstance(command, Shown):
+            if command.alarm_id in self._shown or command.alarm_id not in self._alarm_times:
+                return
+            self._shown.add(command.alarm_id)
+        self._commands.put_nowait(command)
 
     async def _refuse(self, viewer: ServerConnection, reason: str, text: str) -> None:
         self.refused[reason] += 1
@@ -363,6 +391,7 @@ def _vitals(bed: _Bed, now: float) -> dict[str, Any]:
         "age": round(now - bed.heard, 2),
         "low": view.low,
         "high": view.high,
+        "pause": round(view.pause_left, 1),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from monitor.alarms import Describe
+from monitor.commands import Describe
 from monitor.messages import Chunk
 
 

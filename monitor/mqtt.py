@@ -21,7 +21,7 @@ from gmqtt import Client, Subscription
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
 from gmqtt.mqtt.handler import MQTTConnectError
 
-from monitor.alarms import Describe
+from monitor.commands import Describe
 from monitor.ecg import check_bed
 from monitor.exceptions import MessageError
 from monitor.inbox import Inbound, Inbox, Presence

@@ -23,8 +23,8 @@ from typing import Final
 
 import numpy as np
 
-from monitor.alarms import Describe
 from monitor.classifier import Names
+from monitor.commands import Describe
 from monitor.events import Beat, Event, Qrs
 from monitor.messages import Chunk
 from monitor.records import Record

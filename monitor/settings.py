@@ -7,8 +7,9 @@ The file is ``wardbeat.toml`` in the user's configuration folder (``~/.config/wa
     tick = 0.05
 
     [beds.bed-01]
-    low = 50
-    high = 120
+    profile = "neonatal"
+    low = 90
+    paced = true
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from monitor.commands import Command, SetLimits, SetPaced, SetProfile
 from monitor.ecg import check_bed
 from monitor.exceptions import ConfigError, MessageError
+from monitor.profiles import ADULT, PROFILES, RANGES, with_changes
 
 CONFIG_VARIABLE: Final = "WARDBEAT_CONFIG"
 PREFIX: Final = "WARDBEAT_"
@@ -31,18 +34,42 @@ _REMEDY: Final = "see wardbeat serve --help"
 
 
 class BedSettings(BaseModel):
-    """Heart-rate limits of one bed, per minute; what is not given keeps the ward's default."""
+    """What one bed is set to: a preset, and single limits that differ from it (:class:`monitor.profiles.Limits`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    low: float | None = Field(default=None, ge=15, le=300)
-    high: float | None = Field(default=None, ge=15, le=300)
+    profile: Literal["adult", "paediatric", "neonatal"] | None = None
+    low: float | None = None
+    high: float | None = None
+    extreme_low: float | None = None
+    extreme_high: float | None = None
+    asystole_s: float | None = None
+    pause_s: float | None = None
+    vt_rate: float | None = None
+    vt_count: int | None = None
+    pvc_limit: int | None = None
+    paced: bool | None = None
 
     @model_validator(mode="after")
-    def _low_is_below_high(self) -> Self:
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise ValueError("low is not below high")
+    def _limits_make_sense(self) -> Self:
+        with_changes(PROFILES[self.profile or ADULT], **self.limits)
         return self
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits given, by name."""
+        return {name: value for name in RANGES if (value := getattr(self, name)) is not None}
+
+    def commands(self, bed: str) -> list[Command]:
+        """What the ward is told of the bed."""
+        told: list[Command] = []
+        if self.profile is not None:
+            told.append(SetProfile(bed, self.profile, by="settings"))
+        if self.limits:
+            told.append(SetLimits(bed, by="settings", **self.limits))  # type: ignore[arg-type]  # whole ones are whole
+        if self.paced is not None:
+            told.append(SetPaced(bed, self.paced, by="settings"))
+        return told
 
 
 class Settings(BaseSettings):
@@ -62,6 +89,7 @@ class Settings(BaseSettings):
         model_sha256: its digest.
         other_model: a second one, for the other number of leads.
         other_model_sha256: its digest.
+        alarm_log: file to which every alarm is appended (:mod:`monitor.alarm_log`); None: none.
         beds: settings of single beds.
     """
 
@@ -79,6 +107,7 @@ class Settings(BaseSettings):
     model_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
     other_model: Path | None = None
     other_model_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
+    alarm_log: Path | None = None
     beds: dict[str, BedSettings] = {}
 
     @field_validator("beds")

@@ -10,28 +10,49 @@ stream was cut into messages, on the order of messages within the reordering win
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor import alarms, align, frontend, judge, rhythm
-from monitor.alarms import ACKNOWLEDGE, END, ONSET, Acknowledge, Bedside, Command, Describe, SetLimits
+from monitor.alarm_states import END, ONSET
+from monitor.alarm_table import CODES, INDEX, OF_REASON, detail_of
+from monitor.alarms import BEAT, REVISED, Bedside, Happening, History
 from monitor.align import Run, Sequencer
 from monitor.classifier import Names
+from monitor.commands import (
+    Acknowledge,
+    AcknowledgeAll,
+    Command,
+    Describe,
+    PauseAudio,
+    Relearn,
+    SetLimits,
+    SetPaced,
+    SetProfile,
+    Shown,
+)
 from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
-from monitor.events import Alarm, Beat, Event, Gap, Qrs, Quality, Rhythm, Trigger
+from monitor.events import Alarm, Audio, Beat, Event, Gap, Qrs, Quality, Rhythm, Trigger
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
 from monitor.naming import FAILED, NAMED, name_rows
+from monitor.profiles import ADULT, PROFILES, Limits, with_changes, write_settings
 from monitor.snapshot import layout_of, pack, unpack
 
 log = logging.getLogger(__name__)
 
 BED_STATE: Final = np.dtype(
-    [("front", frontend.STATE), ("rhythm", rhythm.STATE), ("alarms", alarms.STATE, (len(alarms.CODES),))],
+    [
+        ("front", frontend.STATE),
+        ("rhythm", rhythm.STATE),
+        ("alarms", alarms.STATE, (len(CODES),)),
+        ("pause", alarms.PAUSE_STATE),
+    ],
     align=True,
 )
 """All that is known of a bed's signal: one row of the ward's array."""
@@ -45,9 +66,12 @@ MAX_DESCRIPTIONS: Final = 4096
 MAX_TABLES: Final = 64
 """Resampling tables kept; with more rates than that those no bed sends any more are dropped."""
 
-_LAYOUT: Final = layout_of(BED_STATE, tuple(code.name for code in alarms.CODES), rhythm.CONDITIONS, rhythm.LABELS)
+_LAYOUT: Final = layout_of(BED_STATE, tuple(code.name for code in CODES), rhythm.CONDITIONS, rhythm.LABELS)
+assert set(rhythm.CONDITIONS) <= set(INDEX), "each condition has its alarm"
 _BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
 """Alarms that the ward itself raises and ends."""
+_BY_SIGNAL: Final = (*rhythm.CONDITIONS, "LEAD_OFF", *OF_REASON.values())
+"""Alarms that end with the stream whose samples raised them."""
 _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Qrs: 3, Beat: 4, Rhythm: 5, Alarm: 6}
 
 
@@ -83,8 +107,11 @@ class BedView:
         rhythm: WFDB rhythm string; None: unknown.
         pvc_per_minute: ventricular beats in the last minute; None before the first minute.
         low, high: heart-rate limits, per minute.
-        alarms: every alarm that is not idle, highest priority first.
+        alarms: every alarm that is not idle, those of the patient first, the gravest first.
         last_data: monotonic time at which data last came.
+        profile: name of the preset that its limits began with.
+        limits: what it is set to.
+        pause_left: seconds left of the audio pause; 0: there is none.
     """
 
     bed: str
@@ -102,6 +129,9 @@ class BedView:
     high: float
     alarms: tuple[Alarm, ...]
     last_data: float
+    profile: str = ADULT
+    limits: Limits = PROFILES[ADULT]
+    pause_left: float = 0.0
 
 
 @dataclass(slots=True)
@@ -125,6 +155,12 @@ class _Bed:
     broken: set[int] = field(default_factory=set)  # leads whose model failed when it was last asked
     gaps: list[tuple[int, int]] = field(default_factory=list)  # of this round: first sample missing, sample after
     technical: set[str] = field(default_factory=set)  # technical alarms the ward itself raised
+    history: History = field(default_factory=dict)  # of its active alarms
+    profile: str = ADULT
+    limits: Limits = PROFILES[ADULT]
+    relearn: bool = False  # begin anew with the next samples
+    holds: bool = False  # an alarm whose condition is over
+    counts_down: bool = False  # maybe: an alarm's silence, or the audio pause
 
     def device(self, k: int) -> int:
         """The device's sample nearest to sample `k` at 360 Hz."""
@@ -140,6 +176,11 @@ class _Bed:
             if first <= at < resumed:
                 return resumed
         return at
+
+    @property
+    def last_sample(self) -> int:
+        """The device's last sample that was released."""
+        return max(self.sequencer.next - 1, 0)
 
     def note_answers(self, answers: Sequence[int]) -> None:
         """Note which models failed and which are well again; one that was not asked may still be broken."""
@@ -177,6 +218,14 @@ def _beats(
         yield bed, emitted, beat, answer
 
 
+def _poor_signal(at: int, sample: int, reason: str) -> list[Happening]:
+    """What it means for the alarms that no lead can be analysed for this reason, or that one can."""
+    return [
+        Happening(at, 0, code, ONSET if reason == why else END, sample, detail=detail_of(why))
+        for why, code in OF_REASON.items()
+    ]
+
+
 class Ward:
     """The beds of a ward and everything known about them.
 
@@ -204,6 +253,9 @@ class Ward:
         self._tables: list[int] = []  # rates of the rows of _table_array, mHz
         self._table_array = np.zeros((1, align.PHASES + 1, align.TAPS))
         self._waves: list[Wave] = []
+        self._now = 0.0  # of the last call
+        self._pause: PauseAudio | None = None  # of the whole ward: also for beds that come while it lasts
+        self._pause_until = 0.0
 
     # -- feeding
 
@@ -213,20 +265,22 @@ class Ward:
         Args:
             chunks: messages in the order of arrival; a bed's first one admits it.
             commands: what operators and devices said.
-            now: monotonic time, s; it only tells silence, and how long a missing message has been awaited.
+            now: monotonic time, s; it tells silence, how long a missing message has been awaited, and how long alarms
+                are silenced.
 
         Returns:
             Events; those of one bed in the order of `emitted`.
         """
         events: list[Event] = []
         self._waves = []
+        self._now = now
         for command in commands:
             events += self._obey(command)
         round_: list[tuple[_Bed, Run]] = []
         advanced: set[int] = set()
         for bed, run in self._released(chunks, now):
             bed.last_data = now  # what is dropped is not data: a bed that sends only such is silent
-            if run.restart:
+            if run.restart or bed.relearn:
                 if bed.row in advanced:
                     events += self._analyse(round_)
                     round_, advanced = [], set()
@@ -271,7 +325,10 @@ class Ward:
         bed = self._beds[name] = _Bed(name, row, last_data=now)
         if name in self._descriptions:
             self._describe(self._descriptions.pop(name))
-        self.state[row]["rhythm"]["low"], self.state[row]["rhythm"]["high"] = rhythm.LOW, rhythm.HIGH
+        write_settings(self.state[row]["rhythm"], bed.limits)
+        if self._pause is not None and self._now < self._pause_until:
+            left = replace(self._pause, seconds=self._pause_until - self._now)
+            list(self._pause_audio(bed, left))  # nobody knows the bed yet: its view says so
         return bed
 
     def _restart(self, bed: _Bed, run: Run) -> list[Event]:
@@ -288,14 +345,11 @@ class Ward:
         bed.fs_mhz = round(chunk.fs * 1000)
         bed.table, bed.half = self._table_of(bed.fs_mhz)
         row = self.state[bed.row]
-        low, high = float(row["rhythm"]["low"]), float(row["rhythm"]["high"])
-        for name in rhythm.CONDITIONS:  # the conditions' history is gone: what stood must not stand for ever
-            events += self._bedside(bed).apply(name, END, 0, bed.origin, reason="restart")
-        for name in ("LEAD_OFF", *alarms.OF_REASON.values()):
-            events += self._bedside(bed).apply(name, END, 0, bed.origin, reason="restart")
+        events += self._bedside(bed).end_all(_BY_SIGNAL, bed.origin, "relearn" if bed.relearn else "restart")
+        bed.relearn = False
         self.state["front"][bed.row] = np.zeros((), frontend.STATE)
         self.state["rhythm"][bed.row] = np.zeros((), rhythm.STATE)
-        row["rhythm"]["low"], row["rhythm"]["high"] = low, high
+        write_settings(row["rhythm"], bed.limits)
         frontend.start(row["front"], min(chunk.samples.shape[1], MAX_LEADS), bed.fs_mhz, bed.half)
         rhythm.start(row["rhythm"])
         return events
@@ -417,7 +471,8 @@ class Ward:
     ) -> list[Event]:
         by_row = {bed.row: bed for bed, _ in runs}
         events: list[Event] = []
-        alarm_causes: list[tuple[int, int, _Bed, tuple[Any, ...]]] = []
+        happenings: defaultdict[int, list[Happening]] = defaultdict(list)
+        beats: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # when known, R peak
         for bed in by_row.values():
             events += [Gap(bed.name, first, resumed, first, resumed - first) for first, resumed in bed.gaps]
         for row, kind, sample, emitted, lead, value in marks.tolist():
@@ -428,80 +483,110 @@ class Ward:
                     events.append(Trigger(bed.name, bed.device(sample), at))
                 case frontend.QRS:
                     events.append(Qrs(bed.name, bed.device(sample), at, bool(value)))
+                    beats[row].append((emitted, sample))
                 case frontend.QUALITY:
                     ok = value == align.OK
                     reason = None if ok else align.REASONS[value]
                     events.append(Quality(bed.name, bed.device(sample), at, bed.lead_name(lead), ok, reason))
                 case frontend.LEAD_OFF:
                     cause = ONSET if value else END
-                    alarm_causes.append((emitted, 0, bed, ("LEAD_OFF", cause, bed.device(sample), at)))
+                    happenings[row].append(Happening(emitted, 0, "LEAD_OFF", cause, bed.device(sample)))
                 case frontend.SIGNAL:
-                    for why, code in alarms.OF_REASON.items():
-                        cause = ONSET if align.REASONS[value] == why else END
-                        alarm_causes.append((emitted, 0, bed, (code, cause, bed.device(sample), at)))
+                    happenings[row] += _poor_signal(emitted, bed.device(sample), align.REASONS[value])
         for bed, emitted, beat, answer in _beats(by_row, found, labels, probabilities, answers):
             events.append(beat)
             bed.note_answers(answer)
             if bool(bed.broken) != ("MODEL" in bed.technical):
                 bed.technical ^= {"MODEL"}
                 why = "beats are named by rule" if beat.p is None else "beats of two leads are named from one"
-                cause = ONSET if bed.broken else END
-                failure = ("MODEL", cause, beat.sample, beat.emitted, None, None, why if bed.broken else None)
-                alarm_causes.append((emitted, 2, bed, failure))
+                cause, reason = (ONSET, why) if bed.broken else (END, None)
+                happenings[bed.row].append(Happening(emitted, 2, "MODEL", cause, beat.sample, reason=reason))
         for row, code, on, sample, emitted, value, limit, revised in changes.tolist():
             bed = by_row[row]
             at = bed.emitted(emitted)
             if code == rhythm.RHYTHM:
                 events.append(Rhythm(bed.name, bed.device(sample), at, rhythm.LABELS[on]))
             else:
-                cause = ONSET if on else END
-                reason = "revised" if revised else None
-                step = (rhythm.CONDITIONS[code], cause, bed.device(sample), at, value, limit, reason)
-                alarm_causes.append((emitted, 1, bed, step))
-        for _, _, bed, arguments in sorted(alarm_causes, key=lambda cause: cause[:2]):
-            events += self._bedside(bed).apply(*arguments)
+                cause, reason = ONSET if on else END, REVISED if revised else None
+                step = (rhythm.CONDITIONS[code], cause, bed.device(sample), value, limit, reason)
+                happenings[row].append(Happening(emitted, 1, *step))
+        for row, bed in by_row.items():
+            if bed.holds or row in happenings:
+                taken = [*happenings[row], *(Happening(at, 3, "", BEAT, r) for at, r in beats[row])]
+                bedside = self._bedside(bed)
+                events += bedside.take(taken, bed.position - 1, bed.emitted)
+                bed.holds = bedside.holds()
         events.sort(key=lambda event: (event.emitted, _ORDER[type(event)]))
         return events
 
     # -- time and people
 
     def _watch(self, now: float) -> list[Event]:
-        """Technical alarms that no sample can raise."""
+        """Technical alarms that no sample can raise, and count-downs that are over."""
         events: list[Event] = []
         for bed in self._beds.values():
-            emitted = max(bed.sequencer.next - 1, 0)
+            emitted = bed.last_sample
             for name, since, reverse in (("NO_DATA", bed.last_data, False), ("CONFLICT", bed.last_conflict, True)):
                 on = (now - since <= SILENCE) if reverse else (now - since > SILENCE)
                 if on != (name in bed.technical):
                     bed.technical ^= {name}
                     events += self._bedside(bed).apply(name, ONSET if on else END, emitted + 1, emitted)
+            if bed.counts_down:
+                bedside = self._bedside(bed)
+                events += bedside.tick(emitted)
+                bed.counts_down = bedside.counts_down()
         return events
 
     def _obey(self, command: Command) -> list[Event]:
         if isinstance(command, Describe):
             self._describe(command)
             return []
-        bed = self._beds.get(command.bed)
+        if isinstance(command, PauseAudio) and command.bed is None:
+            self._pause = command if command.on else None
+            self._pause_until = self._now + command.seconds
+            return [event for bed in self._beds.values() for event in self._pause_audio(bed, command)]
+        bed = self._beds.get(command.bed or "")
         if bed is None:
             log.warning("command for unknown bed %s ignored", command.bed)
             return []
-        bedside = self._bedside(bed)
-        emitted = max(bed.sequencer.next - 1, 0)
-        if isinstance(command, Acknowledge):
-            for alarm in bedside.active(emitted):
-                if alarm.id == command.alarm_id:
-                    who = f"acknowledged by {command.by}" if command.by else "acknowledged"
-                    return list(bedside.apply(alarm.code, ACKNOWLEDGE, alarm.sample, emitted, reason=who))
-            return []
-        assert isinstance(command, SetLimits)
-        settings = self.state[bed.row]["rhythm"]
-        low = float(settings["low"]) if command.low is None else command.low
-        high = float(settings["high"]) if command.high is None else command.high
-        if not 15 <= low < high <= 300:
-            log.warning("limits %g-%g for bed %s refused: 15 <= low < high <= 300", low, high, bed.name)
-            return []
-        settings["low"], settings["high"] = low, high
+        emitted = bed.last_sample
+        match command:
+            case Acknowledge() | AcknowledgeAll():
+                bed.counts_down = True
+                alarm_id = command.alarm_id if isinstance(command, Acknowledge) else None
+                return list(self._bedside(bed).acknowledge(alarm_id, emitted, command.by))
+            case Shown():
+                return list(self._bedside(bed).show(command.alarm_id, emitted, command.by))
+            case PauseAudio():
+                return list(self._pause_audio(bed, command))
+            case SetLimits() | SetProfile() | SetPaced():
+                self._set(bed, command)
+            case Relearn():
+                bed.relearn = True
         return []
+
+    def _pause_audio(self, bed: _Bed, command: PauseAudio) -> Iterator[Audio]:
+        bedside, bed.counts_down = self._bedside(bed), True
+        if command.on:
+            return bedside.pause_audio(command.seconds, bed.last_sample, command.by)
+        return bedside.resume_audio(bed.last_sample, command.by)
+
+    def _set(self, bed: _Bed, command: SetLimits | SetProfile | SetPaced) -> None:
+        """Change what a bed is set to; what makes no sense is refused and logged."""
+        try:
+            match command:
+                case SetLimits():
+                    bed.limits = with_changes(bed.limits, **command.changes)
+                case SetProfile():
+                    bed.limits = replace(PROFILES[command.profile], paced=bed.limits.paced)
+                    bed.profile = command.profile
+                case SetPaced():
+                    bed.limits = replace(bed.limits, paced=command.paced)
+        except (ValueError, KeyError) as error:
+            log.warning("settings for bed %s refused: %s", bed.name, error)
+            return
+        write_settings(self.state[bed.row]["rhythm"], bed.limits)
+        log.info("bed %s is set to %s by %s", bed.name, bed.limits, command.by or "nobody known")
 
     def _describe(self, said: Describe) -> None:
         """Note what a device says of itself; it may say so before its first sample."""
@@ -512,7 +597,8 @@ class Ward:
             self._descriptions[said.bed] = said
 
     def _bedside(self, bed: _Bed) -> Bedside:
-        return Bedside(bed.name, bed.stream, self.state[bed.row]["alarms"])
+        row = self.state[bed.row]
+        return Bedside(bed.name, bed.stream, row["alarms"], row["pause"], bed.history, self._now)
 
     # -- looking
 
@@ -523,9 +609,8 @@ class Ward:
     def _view(self, bed: _Bed) -> BedView:
         row = self.state[bed.row]
         state = row["rhythm"]
-        emitted = max(bed.sequencer.next - 1, 0)
-        active = self._bedside(bed).active(emitted)
-        active.sort(key=lambda alarm: alarms.INDEX[alarm.code])
+        bedside = self._bedside(bed)
+        active = bedside.active(bed.last_sample)
         quiet = any(alarm.code == "NO_DATA" for alarm in active)
         rate = float(state["heart_rate"])
         recent = state["ventricular_at"][: int(min(state["ventricular_count"], len(state["ventricular_at"])))]
@@ -543,10 +628,13 @@ class Ward:
             rate if rate > 0 and not quiet else None,
             rhythm.LABELS[int(state["told"]["label"])] or None,
             pvc,
-            float(state["low"]),
-            float(state["high"]),
+            bed.limits.low,
+            bed.limits.high,
             tuple(active),
             bed.last_data,
+            bed.profile,
+            bed.limits,
+            bedside.pause_left(),
         )
 
     # -- snapshots
@@ -573,6 +661,10 @@ class Ward:
             "position": bed.position,
             "fs_mhz": bed.fs_mhz,
             "broken": sorted(bed.broken),
+            "history": bed.history,
+            "profile": bed.profile,
+            "limits": bed.limits.as_dict(),
+            "relearn": bed.relearn,
             "sequencer": {
                 "stream": s.stream,
                 "formers": s.formers,
@@ -582,10 +674,14 @@ class Ward:
                 "joining": s.joining,
             },
         }
-        return pack(head, self.state[bed.row], _LAYOUT)
+        rows = self.state[bed.row : bed.row + 1].copy()
+        alarms.stop_clock(rows, self._now)
+        return pack(head, rows[0], _LAYOUT)
 
     def restore(self, data: bytes, now: float = 0.0) -> str:
         """Put a bed back as it was; its stream goes on at the next sample. A bed of that name is replaced.
+
+        Count-downs go on with what was left of them.
 
         Returns:
             The bed's id.
@@ -593,16 +689,22 @@ class Ward:
         Raises:
             ConfigError: the snapshot is damaged or was made by a version with another layout.
         """
-        head, rows = unpack(data, BED_STATE, _LAYOUT)
+        head, packed = unpack(data, BED_STATE, _LAYOUT)
+        rows = packed.copy()
+        alarms.start_clock(rows, now)
         bed = self._beds.get(head["bed"]) or self._admit(head["bed"])
         bed.sequencer = Sequencer(**head["sequencer"])
         bed.alias, bed.simulated, bed.lead_names = head["alias"], head["simulated"], tuple(head["lead_names"])
         bed.stream, bed.origin, bed.position = head["stream"], head["origin"], head["position"]
         bed.last_data = now
+        self._now = max(self._now, now)
         bed.fs_mhz = head["fs_mhz"]
         bed.broken = set(head["broken"])
+        bed.history, bed.profile, bed.relearn = head["history"], head["profile"], head["relearn"]
+        bed.limits = Limits(**head["limits"])
         bed.table, bed.half = self._table_of(bed.fs_mhz)
         self.state[bed.row] = rows[0]
-        standing = rows[0]["alarms"]["state"]
-        bed.technical = {name for name in _BY_WARD if standing[alarms.INDEX[name]] != alarms.IDLE}
+        bed.holds, bed.counts_down = self._bedside(bed).holds(), True
+        standing = rows[0]["alarms"]["condition"]
+        bed.technical = {name for name in _BY_WARD if standing[INDEX[name]]}
         return bed.name

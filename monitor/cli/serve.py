@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from monitor.exceptions import ConfigError
 
 console: Final = Console(stderr=True)
+log = logging.getLogger(__name__)
 
 
 class LogLevel(StrEnum):
@@ -33,6 +34,9 @@ def serve(
     model_sha256: Annotated[str | None, typer.Option(help="SHA-256 that --model must have.")] = None,
     other_model: Annotated[Path | None, typer.Option(help="A second one, for the other number of leads.")] = None,
     other_model_sha256: Annotated[str | None, typer.Option(help="SHA-256 that --other-model must have.")] = None,
+    alarm_log: Annotated[
+        Path | None, typer.Option(help="File to append every alarm to (alarms.jsonl in your state folder).")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file (wardbeat.toml in your configuration folder).")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
 ) -> None:
@@ -55,8 +59,24 @@ def serve(
         model_sha256=model_sha256,
         other_model=other_model,
         other_model_sha256=other_model_sha256,
+        alarm_log=alarm_log,
     )
+    if settings.alarm_log is None:
+        settings = settings.model_copy(update={"alarm_log": _default_alarm_log()})
     run_until_stopped(monitor_ward(settings))
+
+
+def _default_alarm_log() -> Path | None:
+    """In the user's state folder; none, and a warning, where that cannot be written."""
+    import platformdirs
+
+    folder = platformdirs.user_state_path("wardbeat")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning("no alarm log is kept: %s cannot be made (%s)", folder, error.strerror)
+        return None
+    return folder / "alarms.jsonl"
 
 
 def configure_logging(level: LogLevel) -> None:

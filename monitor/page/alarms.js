@@ -4,9 +4,6 @@
 
 const RANK = { high: 0, medium: 1, low: 2 };
 
-/** How long an acknowledged alarm stays silent, s. */
-const SILENCE_S = 120;
-
 const HIGH_HALF_PERIOD_MS = 250;
 const MEDIUM_HALF_PERIOD_MS = 1000;
 
@@ -24,10 +21,29 @@ export class Alarms {
 
   /** @param {AlarmEvent} alarm @returns {boolean} whether it was not active before */
   apply(alarm) {
-    const isNew = !this.byId.has(alarm.id);
-    if (alarm.state === "cleared") this.byId.delete(alarm.id);
-    else this.byId.set(alarm.id, alarm);
-    return isNew && alarm.state !== "cleared";
+    const known = this.byId.get(alarm.id);
+    if (alarm.state === "cleared") {
+      this.byId.delete(alarm.id);
+      return false;
+    }
+    const { state, emitted, reason, by } = alarm;
+    const history = [...(known?.history ?? []), { what: state, emitted, why: reason, by }];
+    this.byId.set(alarm.id, { ...alarm, history });
+    return !known;
+  }
+
+  /** A screen said that it shows an alarm. @param {string} id @param {number} emitted @param {string} [by] */
+  noteShown(id, emitted, by) {
+    const alarm = this.byId.get(id);
+    if (alarm) this.byId.set(id, { ...alarm, history: [...(alarm.history ?? []), { what: "shown", emitted, by }] });
+  }
+
+  /** The sound of a bed's alarms was paused, or goes on. @param {string} bed @param {boolean} paused */
+  pause(bed, paused) {
+    for (const alarm of this.byId.values()) {
+      if (alarm.bed !== bed || isAcknowledged(alarm)) continue;
+      this.byId.set(alarm.id, { ...alarm, audio: paused ? "paused" : "on" });
+    }
   }
 
   /**
@@ -62,23 +78,47 @@ export function isAcknowledged(alarm) {
   return alarm.state === "acknowledged";
 }
 
+/** @param {AlarmEvent} alarm */
+export function wasShown(alarm) {
+  return alarm.history?.some((step) => step.what === "shown") ?? false;
+}
+
+/**
+ * What happened to an alarm, a line each.
+ * @param {AlarmEvent} alarm
+ * @param {number} fs  of the device, Hz
+ */
+export function story(alarm, fs) {
+  const steps = alarm.history ?? [];
+  return steps.map(({ what, emitted, why, by }) => {
+    const after = `+${countDown((emitted - steps[0].emitted) / fs)}`;
+    if (what === "shown") return `${after} shown${by ? ` by ${by}` : ""}`;
+    return `${after} ${why && (what === "acknowledged" || why === "reminder") ? why : what}`;
+  });
+}
+
 /** A row of alarm lines; it shows as many as there is room for and counts the rest. */
 export class AlarmRow {
   /**
    * @param {Element} parent
-   * @param {(alarm: AlarmEvent) => boolean} acknowledge
+   * @param {import("./tiles.js").Actions} actions
    */
-  constructor(parent, acknowledge) {
+  constructor(parent, actions) {
     this.parent = parent;
-    this.acknowledge = acknowledge;
+    this.actions = actions;
     /** @type {Map<string, AlarmLine>} */
     this.lines = new Map();
     this.more = document.createElement("span");
     this.more.className = "more";
   }
 
-  /** @param {AlarmEvent[]} alarms  in order @param {number} room  lines @param {number} time  the monitor's, unix s */
-  show(alarms, room, time) {
+  /**
+   * @param {AlarmEvent[]} alarms  in order
+   * @param {number} room  lines
+   * @param {number} time  the monitor's, unix s
+   * @param {number} fs  of the device, Hz
+   */
+  show(alarms, room, time, fs) {
     const shown = alarms.slice(0, room);
     for (const [id, line] of this.lines) {
       if (shown.some((alarm) => alarm.id === id)) continue;
@@ -88,14 +128,15 @@ export class AlarmRow {
     for (const [place, alarm] of shown.entries()) {
       let line = this.lines.get(alarm.id);
       if (!line) {
-        line = new AlarmLine(this.acknowledge);
+        line = new AlarmLine(this.actions.acknowledge);
         this.lines.set(alarm.id, line);
       }
       // A node is moved only when its place changed: a click begun on it must end on it.
       if (this.parent.children[place] !== line.element) {
         this.parent.insertBefore(line.element, this.parent.children[place] ?? null);
       }
-      line.show(alarm, time);
+      line.show(alarm, time, fs);
+      this.actions.shown(alarm);
     }
     const hidden = alarms.slice(room);
     if (hidden.length > 0) {
@@ -126,15 +167,17 @@ class AlarmLine {
     });
   }
 
-  /** @param {AlarmEvent} alarm @param {number} time */
-  show(alarm, time) {
+  /** @param {AlarmEvent} alarm @param {number} time @param {number} fs */
+  show(alarm, time, fs) {
     const { element } = this;
     if (alarm !== this.alarm) {
       this.alarm = alarm;
       element.classList.remove("asked");
       element.dataset.priority = alarm.priority;
       element.dataset.state = alarm.state;
-      element.title = isAcknowledged(alarm) ? alarm.text : `${alarm.text} (click to acknowledge)`;
+      element.dataset.audio = alarm.audio;
+      const hint = isAcknowledged(alarm) ? "" : " (click to acknowledge)";
+      element.title = [`${alarm.text}${hint}`, ...story(alarm, fs)].join("\n");
       this.text.textContent = alarm.text;
       this.time.textContent = clock(alarm.since);
     }
@@ -145,9 +188,15 @@ class AlarmLine {
 /** @param {AlarmEvent} alarm @param {number} time */
 function describe(alarm, time) {
   if (alarm.state === "latched") return "ended";
-  if (!isAcknowledged(alarm)) return "";
-  const left = Math.ceil(alarm.time + SILENCE_S - time);
-  return left > 0 ? `✓ ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}` : "✓";
+  if (!isAcknowledged(alarm)) return alarm.reason === "reminder" ? "again" : "";
+  const left = (alarm.silenced_until ?? 0) - time;
+  return left > 0 ? `✓ ${countDown(left)}` : "✓";
+}
+
+/** Minutes and seconds. @param {number} seconds */
+export function countDown(seconds) {
+  const whole = Math.max(0, Math.ceil(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
 /** Flash all alarms of a priority in step: 2 Hz high, 0.5 Hz medium. @param {number} now  ms */

@@ -25,6 +25,15 @@ export class Bed {
     this.vitals = null;
     /** Local time at which the vitals came, s. */
     this.vitalsAt = -Infinity;
+    /** Local time at which its audio pause ends, s. */
+    this.pausedUntil = -Infinity;
+  }
+
+  /** @param {import("./protocol.js").Vitals} vitals @param {number} now  s */
+  take(vitals, now) {
+    this.vitals = vitals;
+    this.vitalsAt = now;
+    this.pausedUntil = vitals.pause > 0 ? now + vitals.pause : -Infinity;
   }
 
   get name() {

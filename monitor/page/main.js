@@ -1,7 +1,8 @@
 /** The wall: brings feed, tiles and sweep together. */
 
-import { Alarms, clock, find, flash, setText } from "./alarms.js";
+import { Alarms, clock, countDown, find, flash, setText, wasShown } from "./alarms.js";
 import { Bed } from "./bed.js";
+import { BedDialog } from "./dialog.js";
 import { Feed } from "./protocol.js";
 import { Sweep } from "./sweep.js";
 import { Tile, grid } from "./tiles.js";
@@ -9,6 +10,8 @@ import { Tile, grid } from "./tiles.js";
 /** The monitor is heard 20 times a second; this long without a word and it is said to be lost, s. */
 const LOST_S = 1.5;
 const NOTICE_MS = 6000;
+/** Who this screen says it is. */
+const BY = "wall";
 /** A strip should show this much, mm: what a millimetre is follows from the room there is. */
 const STRIP_MM = { width: 125, height: 30 };
 const MM_PX = { least: 1.6, most: 7.5 };
@@ -28,6 +31,8 @@ let arrangementDue = false;
 /** The monitor's clock less ours, s. */
 let clockOffset = 0;
 let noticeUntil = 0;
+/** Alarms that the monitor has been told are shown. @type {Set<string>} */
+let toldShown = new Set();
 
 const seconds = () => performance.now() / 1000;
 const monitorTime = () => Date.now() / 1000 + clockOffset;
@@ -38,6 +43,7 @@ const feed = new Feed(`${location.origin.replace(/^http/, "ws")}/ws`, {
     tiles = new Map();
     beds = [];
     alarms.reset(active);
+    toldShown = new Set();
     for (const info of infos) addBed(info);
     find(document, "#empty").hidden = infos.length > 0;
     arrangementDue = true;
@@ -45,20 +51,20 @@ const feed = new Feed(`${location.origin.replace(/^http/, "ws")}/ws`, {
   bed(info) {
     const known = tiles.get(info.bed);
     if (known?.bed.isSameSignal(info)) {
+      const leads = known.bed.info.leads.join();
       known.bed.info = info;
       known.describe();
+      arrangementDue ||= info.leads.join() !== leads;
     } else {
       addBed(info);
+      arrangementDue = true;
     }
+    dialog.refill(info.bed);
     find(document, "#empty").hidden = true;
-    arrangementDue = true;
   },
   vitals(all) {
     for (const vitals of all) {
-      const bed = tiles.get(vitals.bed)?.bed;
-      if (!bed) continue;
-      bed.vitals = vitals;
-      bed.vitalsAt = seconds();
+      tiles.get(vitals.bed)?.bed.take(vitals, seconds());
     }
     refresh();
   },
@@ -72,7 +78,9 @@ const feed = new Feed(`${location.origin.replace(/^http/, "ws")}/ws`, {
     for (const segment of segments) beds[segment.index]?.receive(segment, now);
   },
   refused(reason) {
-    notice.textContent = `The monitor refused: ${reason}`;
+    const text = `The monitor refused: ${reason}`;
+    if (dialog.say(text)) return;
+    notice.textContent = text;
     notice.hidden = false;
     noticeUntil = performance.now() + NOTICE_MS;
   },
@@ -86,7 +94,7 @@ function addBed(info) {
   const bed = new Bed(info);
   beds[info.index] = bed;
   tiles.get(info.bed)?.element.remove();
-  tiles.set(info.bed, new Tile(bed, acknowledge));
+  tiles.set(info.bed, new Tile(bed, actions));
 }
 
 /** @param {import("./protocol.js").WardEvent} event */
@@ -108,17 +116,53 @@ function receive(event) {
     }
     case "alarm": {
       const alarm = /** @type {import("./protocol.js").AlarmEvent} */ (event);
-      if (alarms.apply(alarm) && alarm.priority !== "low") {
-        find(document, "#spoken").textContent = `${bed.name}: ${alarm.text}`;
+      const again = alarm.reason === "reminder" ? " again" : "";
+      if ((alarms.apply(alarm) || again) && alarm.priority !== "low") {
+        find(document, "#spoken").textContent = `${bed.name}: ${alarm.text}${again}`;
       }
       break;
     }
+    case "shown":
+      alarms.noteShown(event.id ?? "", event.emitted, event.by);
+      break;
+    case "audio":
+      alarms.pause(event.bed, event.paused ?? false);
+      bed.pausedUntil = event.paused ? seconds() + (event.seconds ?? 0) : -Infinity;
+      break;
   }
 }
 
-/** @param {import("./protocol.js").AlarmEvent} alarm @returns {boolean} */
-function acknowledge(alarm) {
-  return feed.send({ type: "acknowledge", bed: alarm.bed, id: alarm.id, by: "wall" });
+/** What a click can do. @type {import("./tiles.js").Actions} */
+const actions = {
+  acknowledge: (alarm) => feed.send({ type: "acknowledge", bed: alarm.bed, id: alarm.id, by: BY }),
+  shown(alarm) {
+    if (document.hidden || toldShown.has(alarm.id) || wasShown(alarm)) return;
+    if (feed.send({ type: "shown", bed: alarm.bed, id: alarm.id, by: BY })) toldShown.add(alarm.id);
+  },
+  tell: (command) => feed.send({ ...command, by: BY }),
+  open: (bed) => dialog.open(bed),
+};
+
+const dialog = new BedDialog(
+  (bed) => tiles.get(bed)?.bed ?? null,
+  (bed) => [...alarms.of(bed, "physiological"), ...alarms.of(bed, "technical")],
+  actions,
+);
+
+const pauseAll = find(document, "#pause-all");
+pauseAll.addEventListener("click", () => {
+  actions.tell({ type: "pause", bed: null, on: pauseAll.getAttribute("aria-pressed") !== "true" });
+});
+
+/** The ward's audio is paused while every bed's is; it goes on when the first one does. */
+function showAudio() {
+  const now = seconds();
+  const left = Math.min(...[...tiles.values()].map((tile) => tile.bed.pausedUntil - now));
+  const paused = tiles.size > 0 && left > 0;
+  pauseAll.setAttribute("aria-pressed", String(paused));
+  setText(find(pauseAll, ".text"), paused ? "Audio paused" : "Audio on");
+  setText(find(pauseAll, "b"), paused ? countDown(left) : "");
+  pauseAll.title = paused ? "Let alarms sound again" : "Pause the sound of all alarms for two minutes";
 }
 
 /** Lay the tiles out and give the sweep their strips. */
@@ -157,6 +201,7 @@ function refresh() {
   const time = monitorTime();
   for (const tile of tiles.values()) {
     tile.showVitals(now);
+    tile.showAudio(now);
     tile.showAlarms(alarms, time);
   }
   const silent = now - feed.heard / 1000;
@@ -172,6 +217,8 @@ function refresh() {
   }
   setText(find(document, "#clock"), clock(time));
   showCounts();
+  showAudio();
+  dialog.refresh(time);
   if (!notice.hidden && performance.now() > noticeUntil) notice.hidden = true;
 }
 

@@ -14,6 +14,8 @@
  * @property {number} position   next 360 Hz index
  * @property {boolean} simulated
  * @property {string|null} alias name to show
+ * @property {string} profile     preset its limits began with
+ * @property {Record<string, number|boolean>} limits  what it is set to; see monitor/profiles.py
  *
  * @typedef {object} Vitals
  * @property {string} bed
@@ -23,14 +25,26 @@
  * @property {number} age                  seconds since the monitor last heard of the bed
  * @property {number|null} low             limit of the heart rate, bpm
  * @property {number|null} high
+ * @property {number} pause                seconds left of its audio pause; 0: there is none
  *
  * @typedef {object} WardEvent
  * @property {string} type
  * @property {string} bed
  * @property {number} sample   device sample
+ * @property {number} emitted  device sample whose processing fixed it
  * @property {number} time     seconds since 1970
  * @property {string} [symbol]
  * @property {boolean} [final]  false while another name may follow
+ * @property {boolean} [paused]  of an audio event: whether the bed's alarms are silent
+ * @property {number} [seconds]  and for how long
+ * @property {string} [id]       of a shown event: the alarm's
+ * @property {string} [by]
+ *
+ * @typedef {object} Step       what happened to an alarm
+ * @property {string} what       a state, or "shown"
+ * @property {number} emitted    device sample
+ * @property {string} [why]
+ * @property {string} [by]
  *
  * @typedef {object} AlarmFields
  * @property {string} id
@@ -40,6 +54,11 @@
  * @property {"raised"|"latched"|"acknowledged"|"cleared"} state
  * @property {string} text
  * @property {number} since    seconds since 1970 at which it was raised
+ * @property {string} [reason]
+ * @property {"on"|"paused"|"silenced"|"off"} audio
+ * @property {string} [by]     who acknowledged it
+ * @property {number} [silenced_until]  seconds since 1970, of an acknowledged one
+ * @property {Step[]} [history]
  *
  * @typedef {WardEvent & AlarmFields} AlarmEvent
  *

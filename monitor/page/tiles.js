@@ -1,7 +1,15 @@
 /** The tile of a bed: its numbers, its alarms, and the room it leaves for the waveform. */
 
-import { AlarmRow, find, isAcknowledged, setText } from "./alarms.js";
+import { AlarmRow, countDown, find, isAcknowledged, setText } from "./alarms.js";
 import { STALE_S } from "./bed.js";
+
+/**
+ * @typedef {object} Actions  what a click can do; each says whether the monitor could be told
+ * @property {(alarm: import("./protocol.js").AlarmEvent) => boolean} acknowledge
+ * @property {(alarm: import("./protocol.js").AlarmEvent) => void} shown  the alarm is on the screen
+ * @property {(command: object) => boolean} tell  any command, without who says it
+ * @property {(bed: string) => void} open  the bed's dialog
+ */
 
 /** How long the heart stays lit after an R wave, ms. */
 const BLINK_MS = 140;
@@ -42,9 +50,9 @@ export function grid(beds, width, height) {
 export class Tile {
   /**
    * @param {import("./bed.js").Bed} bed
-   * @param {(alarm: import("./protocol.js").AlarmEvent) => boolean} acknowledge
+   * @param {Actions} actions
    */
-  constructor(bed, acknowledge) {
+  constructor(bed, actions) {
     this.bed = bed;
     this.element = clone("tile");
     this.strip = find(this.element, ".strip");
@@ -55,8 +63,13 @@ export class Tile {
     this.pvc = find(this.element, ".pvc");
     this.heart = find(this.element, ".heart");
     this.age = find(this.element, ".age");
-    this.alarms = new AlarmRow(find(this.element, ".alarms"), acknowledge);
-    this.technical = new AlarmRow(find(this.element, ".technical"), acknowledge);
+    this.audio = find(this.element, ".audio");
+    this.alarms = new AlarmRow(find(this.element, ".alarms"), actions);
+    this.technical = new AlarmRow(find(this.element, ".technical"), actions);
+    find(this.element, ".name button").addEventListener("click", () => actions.open(bed.info.bed));
+    this.audio.addEventListener("click", () => {
+      actions.tell({ type: "pause", bed: bed.info.bed, on: this.audio.getAttribute("aria-pressed") !== "true" });
+    });
     /** @type {HTMLElement[]} */
     this.lanes = [];
     this.litUntil = 0;
@@ -71,6 +84,7 @@ export class Tile {
     setText(find(this.element, ".name bdi"), this.bed.name);
     setText(find(this.element, ".id"), info.alias ? info.bed : "");
     find(this.element, ".simulated").hidden = !info.simulated;
+    find(this.element, ".paced").hidden = !info.limits?.paced;
   }
 
   /** Make as many lanes as there is room for; the sweep draws in them. */
@@ -106,12 +120,20 @@ export class Tile {
     if (stale) setText(this.age, age === Infinity ? "No data" : `No data for ${duration(age)}`);
   }
 
+  /** Show whether the bed's alarms are silent, and for how long. @param {number} now  s */
+  showAudio(now) {
+    const left = this.bed.pausedUntil - now;
+    this.audio.setAttribute("aria-pressed", String(left > 0));
+    setText(find(this.audio, "b"), left > 0 ? countDown(left) : "");
+    this.audio.title = left > 0 ? "Audio paused: click to let alarms sound again" : "Pause audio for two minutes";
+  }
+
   /** @param {import("./alarms.js").Alarms} alarms @param {number} time  the monitor's, unix s */
   showAlarms(alarms, time) {
-    const { bed } = this.bed.info;
+    const { bed, fs } = this.bed.info;
     const physiological = alarms.of(bed, "physiological");
-    this.alarms.show(physiological, this.room, time);
-    this.technical.show(alarms.of(bed, "technical"), this.room, time);
+    this.alarms.show(physiological, this.room, time, fs);
+    this.technical.show(alarms.of(bed, "technical"), this.room, time, fs);
     const [first] = physiological;
     const priority = first && !isAcknowledged(first) ? first.priority : "";
     if (this.element.dataset.priority !== priority) this.element.dataset.priority = priority;

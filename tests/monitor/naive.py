@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, judge, plausible, qrs, quality, rhythm
+from monitor import alarm_table, alarms, align, judge, plausible, qrs, quality, rhythm
 from monitor.ecg import FS
 
 Samples = NDArray[np.float64]
@@ -632,45 +632,175 @@ def run_conditions(beats: Sequence[tuple[int, str]]) -> list[set[str]]:
 
 
 class AlarmModel:
-    """What a nurse expects of one alarm: sounding, seen, over, and still to be seen."""
+    """What a nurse expects of one alarm of a bed; :class:`BedsideModel` has all of them."""
 
-    def __init__(self, code: alarms.Code) -> None:
+    def __init__(self, code: alarm_table.Code) -> None:
         self.code = code
-        self.condition = False  # it is so now
-        self.seen = False  # somebody has acknowledged it since it began
-        self.unseen_past = False  # it was so, and nobody has seen it
+        self.sources: set[int] = set()  # who says that it is so now
+        self.held: int | None = None  # over, but shown until this sample
+        self.back = 0.0  # heart rate that ends it
+        self.peaks: list[int] = []  # R peaks since it was over
+        self.state: str | None = None  # what is shown; None: nothing
         self.onset = -1
-
-    def begin(self, sample: int) -> list[tuple[str, int]]:
-        """(state, onset) of each event that the condition's beginning brings."""
-        if self.condition:
-            return []
-        told = [("cleared", self.onset)] if self.unseen_past else []
-        self.condition, self.seen, self.unseen_past, self.onset = True, False, False, sample
-        return [*told, ("raised", sample)]
-
-    def end(self) -> list[tuple[str, int]]:
-        if not self.condition:
-            return []
-        self.condition = False
-        self.unseen_past = self.code.latching and not self.seen
-        return [("latched" if self.unseen_past else "cleared", self.onset)]
-
-    def acknowledge(self) -> list[tuple[str, int]]:
-        if self.condition and not self.seen:
-            self.seen = True
-            return [("acknowledged", self.onset)]
-        if self.unseen_past:
-            self.unseen_past = False
-            return [("cleared", self.onset)]
-        return []
+        self.call_again = math.inf  # when an acknowledged one does
+        self.covered = False  # by the audio pause
 
     @property
-    def state(self) -> str | None:
-        """What is shown now; None: nothing."""
-        if self.condition:
-            return "acknowledged" if self.seen else "raised"
-        return "latched" if self.unseen_past else None
+    def stands(self) -> bool:
+        return bool(self.sources) or self.held is not None
+
+    @property
+    def audio(self) -> str:
+        if self.state is None:
+            return "off"
+        if self.state == "acknowledged":
+            return "silenced"
+        return "paused" if self.covered else "on"
+
+
+Told = tuple[str, str, int, str]
+"""Code, state, onset and audio of an alarm event; of an audio pause its state alone."""
+
+
+class BedsideModel:
+    """The alarms of one bed by plain rules: no tables of transitions, no rows. Samples are those of 360 Hz."""
+
+    def __init__(self) -> None:
+        self.alarms = {code.name: AlarmModel(code) for code in alarm_table.CODES}
+        self.now = 0.0
+        self.pause_until = 0.0
+        self.ceiling = ""
+        self.told: list[Told] = []
+
+    def take_told(self) -> list[Told]:
+        told, self.told = self.told, []
+        return told
+
+    def hidden(self, name: str) -> bool:
+        return any(self.alarms[above].stands for above, below in alarm_table.HIDES.items() if name in below)
+
+    # -- the signal
+
+    def sample(self, k: int, found: Sequence[alarms.Happening]) -> None:
+        """All that happens at one sample; samples at which nothing does may be left out."""
+        self.run_to(k - 1)
+        names = [code.name for code in alarm_table.CODES]
+        for one in sorted((one for one in found if one.name), key=lambda one: names.index(one.name)):
+            (self.begin if one.cause == "onset" else self.end)(k, one)
+        if any(one.name for one in found):
+            self.look(k)
+        for one in found:
+            if not one.name:
+                for alarm in self.alarms.values():
+                    if alarm.held is not None:
+                        alarm.peaks.append(one.sample)
+
+    def begin(self, k: int, one: alarms.Happening) -> None:
+        alarm = self.alarms[one.name]
+        stood, held = bool(alarm.sources), alarm.held is not None
+        alarm.sources.add(one.source)
+        if stood:
+            return
+        alarm.held = None
+        each_counts = alarm.code.recurs and alarm.state == "acknowledged"
+        if (not held or each_counts) and not self.hidden(one.name):
+            if alarm.state is not None:
+                self.clear(alarm)
+            self.show(alarm, one.sample)
+
+    def end(self, k: int, one: alarms.Happening) -> None:
+        alarm = self.alarms[one.name]
+        stood = bool(alarm.sources)
+        alarm.sources.discard(one.source)
+        if not stood or alarm.sources or alarm.state is None:
+            return
+        if alarm.code.hold and one.reason is None:
+            alarm.held, alarm.peaks = k + round(alarm.code.hold * FS), []
+            alarm.back = (one.limit or 0.0) + alarm.code.margin
+        else:
+            self.over(alarm)
+
+    def run_to(self, last: int) -> None:
+        """Let what is held go when its time has come, the first first."""
+        while due := [a for a in self.alarms.values() if a.held is not None and a.held <= last]:
+            alarm = min(due, key=lambda a: (a.held, alarm_table.INDEX[a.code.name]))
+            at, peaks = alarm.held, alarm.peaks
+            assert at is not None
+            rate = 60 * FS * (len(peaks) - 1) / (max(peaks) - min(peaks)) if len(set(peaks)) > 1 else None
+            margin = alarm.code.margin
+            if rate is not None and ((margin < 0 and rate > alarm.back) or (margin > 0 and rate < alarm.back)):
+                alarm.held, alarm.peaks = at + round(alarm.code.hold * FS), [max(peaks)]
+                continue
+            alarm.held = None
+            self.over(alarm)
+            self.look(at)
+
+    def look(self, k: int) -> None:
+        """What graver conditions hide now, and what none hides any more."""
+        if not any(alarm.stands for alarm in self.alarms.values()):
+            return
+        for name, alarm in self.alarms.items():
+            if self.hidden(name):
+                alarm.held = None
+                if alarm.state is not None:
+                    self.clear(alarm)
+            elif alarm.sources and alarm.state is None:
+                self.show(alarm, k)
+
+    # -- people and time
+
+    def acknowledge(self, name: str) -> None:
+        alarm = self.alarms[name]
+        if alarm.state == "latched":
+            self.clear(alarm)
+        elif alarm.state == "raised":
+            alarm.call_again = self.now + 120.0
+            self.tell(alarm, "acknowledged")
+
+    def pause(self, seconds: float) -> None:
+        shown = [alarm for alarm in self.alarms.values() if alarm.state is not None]
+        only_low = bool(shown) and all(alarm.code.priority == "low" for alarm in shown)
+        self.pause_until, self.ceiling = self.now + seconds, "low" if only_low else "medium"
+        for alarm in shown:
+            alarm.covered = True
+        self.told.append(("", "paused", 0, ""))
+
+    def resume(self) -> None:
+        if not self.pause_until:
+            return
+        self.pause_until = 0.0
+        self.told.append(("", "sounds", 0, ""))
+        for alarm in self.alarms.values():
+            alarm.covered = False
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        if self.pause_until <= self.now:
+            self.resume()
+        for alarm in self.alarms.values():
+            if alarm.state == "acknowledged" and alarm.call_again <= self.now and alarm.sources:
+                self.tell(alarm, "raised")
+
+    # -- what is shown
+
+    def show(self, alarm: AlarmModel, onset: int) -> None:
+        silent = {"low": ("low",), "medium": ("low", "medium")}.get(self.ceiling, ())
+        alarm.covered = self.pause_until > self.now and alarm.code.priority in silent
+        alarm.onset = onset
+        self.tell(alarm, "raised")
+
+    def over(self, alarm: AlarmModel) -> None:
+        if alarm.state == "raised" and alarm.code.latching:
+            self.tell(alarm, "latched")
+        elif alarm.state in ("raised", "acknowledged"):
+            self.clear(alarm)
+
+    def clear(self, alarm: AlarmModel) -> None:
+        self.tell(alarm, None)
+
+    def tell(self, alarm: AlarmModel, state: str | None) -> None:
+        alarm.state = state
+        self.told.append((alarm.code.name, state or "cleared", alarm.onset, alarm.audio))
 
 
 def as_tuples(records: NDArray[Any], *fields: str) -> list[tuple[Any, ...]]:

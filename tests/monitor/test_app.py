@@ -14,10 +14,11 @@ import pytest
 from aiomqtt import Client
 from websockets.asyncio.client import connect
 
-from monitor.alarms import Acknowledge, Describe, SetLimits
+from monitor.alarm_log import AlarmLog
 from monitor.app import Ticker, monitor_ward, run_until_stopped, together
 from monitor.broker import IN_FLIGHT, Broker
-from monitor.events import Trigger
+from monitor.commands import Acknowledge, Describe, SetLimits
+from monitor.events import Alarm, Trigger
 from monitor.exceptions import ModelError, WardbeatError
 from monitor.inbox import Inbox, Presence
 from monitor.messages import Chunk, encode, topic
@@ -137,6 +138,20 @@ async def test_limits_of_the_settings_are_told_when_the_bed_is_known():
     seen = [(len(chunks), commands) for chunks, commands, _ in ward.fed if chunks or commands]
     assert seen[0] == (1, [])
     assert [commands for _, commands in seen if commands] == [[SetLimits("bed-01", 50, None, "settings")]]
+
+
+async def test_an_alarm_is_in_the_log_before_anybody_is_told(tmp_path):
+    path, written = tmp_path / "alarms.jsonl", []
+    ward = FakeWard()
+    ward.feed = lambda chunks, commands, now: [Alarm(chunk.bed, 1, 2, "TACHY", id="x") for chunk in chunks]
+    inbox, hub, commands = Inbox(), FakeHub(), asyncio.Queue()
+    hub.publish = lambda events, *_: events and written.append(path.read_text())
+    with AlarmLog(path) as alarm_log:
+        async with running(Ticker(ward, inbox, hub, commands, Settings(tick=0.01), alarm_log).run()):
+            await inbox.hold(chunk())
+            await until(lambda: written)
+        await inbox.abandon()
+    assert json.loads(written[0])["id"] == "x"
 
 
 async def test_device_that_goes_and_comes_is_logged_once(caplog):

@@ -11,7 +11,8 @@ VOCABULARY = {"monitor.exceptions", "monitor.ecg"}
 PURE = VOCABULARY | {
     f"monitor.{name}"
     for name in (
-        *("alarms", "align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
+        *("alarm_states", "alarm_table", "alarms", "commands", "profiles"),
+        *("align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
         *("atrial", "clusters", "naming", "window"),
         *("ordered", "qrs", "quality", "rhythm", "snapshot", "ward"),
     )

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from monitor.events import Alarm, Beat, Event, Gap, Qrs, Quality, Rhythm, Trigger
+from monitor.events import Alarm, Audio, Beat, Event, Gap, Qrs, Quality, Rhythm, Shown, Trigger
 
 LINES = [
     (Trigger("b", 5, 9), {"type": "trigger", "bed": "b", "sample": 5, "emitted": 9}),
@@ -41,7 +41,24 @@ LINES = [
             "value": 156.0,
             "limit": 120.0,
             "text": "** HR 156>120",
+            "audio": "on",
         },
+    ),
+    (
+        Shown("b", 5, 9, "TACHY", "b:1:TACHY:5", "wall"),
+        {
+            "type": "shown",
+            "bed": "b",
+            "sample": 5,
+            "emitted": 9,
+            "code": "TACHY",
+            "id": "b:1:TACHY:5",
+            "by": "wall",
+        },
+    ),
+    (
+        Audio("b", 9, 9, True, 120.0),
+        {"type": "audio", "bed": "b", "sample": 9, "emitted": 9, "paused": True, "seconds": 120.0},
     ),
     (Gap("b", 5, 9, 5, 40), {"type": "gap", "bed": "b", "sample": 5, "emitted": 9, "first": 5, "count": 40}),
     (
@@ -68,8 +85,9 @@ def test_what_is_not_known_is_left_out_and_what_is_zero_or_false_is_not() -> Non
 
 
 def test_every_kind_has_a_type_of_its_own() -> None:
-    kinds = [Trigger, Qrs, Beat, Rhythm, Alarm, Gap, Quality]
-    assert {kind.type for kind in kinds} == {"trigger", "qrs", "beat", "rhythm", "alarm", "gap", "quality"}
+    types = ["trigger", "qrs", "beat", "rhythm", "alarm", "shown", "audio", "gap", "quality"]
+    kinds = [Trigger, Qrs, Beat, Rhythm, Alarm, Shown, Audio, Gap, Quality]
+    assert [kind.type for kind in kinds] == types
     assert set(Event.__subclasses__()) == set(kinds)
 
 

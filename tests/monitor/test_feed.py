@@ -10,9 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alarms import Acknowledge, SetLimits
+from monitor.commands import (
+    Acknowledge,
+    AcknowledgeAll,
+    PauseAudio,
+    Relearn,
+    SetLimits,
+    SetPaced,
+    SetProfile,
+    Shown,
+)
 from monitor.exceptions import MessageError
 from monitor.feed import dumps, encode_waves, parse_command
+from monitor.profiles import RANGES
 from monitor.ward import Wave
 
 BEDS = {"bed-01", "bed-02"}
@@ -52,12 +62,30 @@ def test_encode_waves_starts_every_segment_at_a_multiple_of_8(shapes: list[tuple
     assert at == len(frame)
 
 
-def test_parse_command_reads_both_kinds() -> None:
-    acknowledge = {"type": "acknowledge", "bed": "bed-01", "id": "bed-01:7:VTACH:5", "by": "wall"}
-    limits = {"type": "limits", "bed": "bed-02", "low": 50, "high": None, "by": "wall"}
+ID = "bed-01:7:VTACH:5"
 
-    assert parse_command(json.dumps(acknowledge), BEDS) == Acknowledge("bed-01", "bed-01:7:VTACH:5", "wall")
-    assert parse_command(json.dumps(limits), BEDS) == SetLimits("bed-02", 50.0, None, "wall")
+
+@pytest.mark.parametrize(
+    ("message", "command"),
+    [
+        ({"type": "acknowledge", "bed": "bed-01", "id": ID}, Acknowledge("bed-01", ID, "wall")),
+        ({"type": "acknowledge_all", "bed": "bed-01"}, AcknowledgeAll("bed-01", "wall")),
+        ({"type": "shown", "bed": "bed-01", "id": ID}, Shown("bed-01", ID, "wall")),
+        ({"type": "pause", "bed": "bed-01", "on": True}, PauseAudio("bed-01", True, 120.0, "wall")),
+        ({"type": "pause", "bed": None, "on": True, "seconds": 60}, PauseAudio(None, True, 60.0, "wall")),
+        ({"type": "pause", "bed": None, "on": False}, PauseAudio(None, False, 120.0, "wall")),
+        ({"type": "limits", "bed": "bed-02", "low": 50, "high": None}, SetLimits("bed-02", 50.0, None, "wall")),
+        (
+            {"type": "limits", "bed": "bed-02", "vt_count": 4, "pause_s": 2.5},
+            SetLimits("bed-02", by="wall", vt_count=4, pause_s=2.5),
+        ),
+        ({"type": "profile", "bed": "bed-01", "profile": "neonatal"}, SetProfile("bed-01", "neonatal", "wall")),
+        ({"type": "paced", "bed": "bed-01", "paced": True}, SetPaced("bed-01", True, "wall")),
+        ({"type": "relearn", "bed": "bed-01"}, Relearn("bed-01", "wall")),
+    ],
+)
+def test_parse_command_reads_every_kind(message: dict[str, object], command: object) -> None:
+    assert parse_command(json.dumps(message | {"by": "wall"}), BEDS) == command
 
 
 def refused_commands() -> list[tuple[str, str | bytes]]:
@@ -82,7 +110,19 @@ def refused_commands() -> list[tuple[str, str | bytes]]:
         ("limits", json.dumps(good | {"high": float("inf")})),
         ("limits", json.dumps(good | {"high": True})),
         ("limits", json.dumps(good | {"high": "120"})),
-        ("limits", json.dumps({k: v for k, v in good.items() if k != "high"})),
+        ("limits", json.dumps(good | {"low": None, "vt_count": 4.5})),
+        ("limits", json.dumps(good | {"asystole_s": 60})),
+        ("bed", json.dumps({"type": "limits", "bed": None, "by": "wall"})),
+        ("on", json.dumps({"type": "pause", "bed": None, "by": "wall"})),
+        ("on", json.dumps({"type": "pause", "bed": "bed-01", "on": 1, "by": "wall"})),
+        ("seconds", json.dumps({"type": "pause", "bed": None, "on": True, "seconds": 601, "by": "wall"})),
+        ("seconds", json.dumps({"type": "pause", "bed": None, "on": True, "seconds": True, "by": "wall"})),
+        ("seconds", json.dumps({"type": "pause", "bed": None, "on": True, "seconds": float("nan"), "by": "wall"})),
+        ("by", json.dumps({"type": "pause", "bed": None, "on": True})),
+        ("profile", json.dumps({"type": "profile", "bed": "bed-01", "profile": "geriatric", "by": "wall"})),
+        ("profile", json.dumps({"type": "profile", "bed": "bed-01", "by": "wall"})),
+        ("paced", json.dumps({"type": "paced", "bed": "bed-01", "paced": "yes", "by": "wall"})),
+        ("by", json.dumps({"type": "relearn", "bed": "bed-01"})),
         ("by", json.dumps(good | {"by": ""})),
         ("by", json.dumps(good | {"by": "a\nb"})),
         ("by", json.dumps(good | {"by": "x" * 65})),
@@ -103,9 +143,11 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=6,
 )
+TYPES = ["acknowledge", "acknowledge_all", "shown", "pause", "limits", "profile", "paced", "relearn"]
 almost_commands = st.fixed_dictionaries(
-    {"type": st.sampled_from(["acknowledge", "limits"]) | json_values, "bed": st.sampled_from(sorted(BEDS))},
-    optional=dict.fromkeys(("id", "by", "low", "high"), json_values),
+    {"type": st.sampled_from(TYPES) | json_values, "bed": st.sampled_from([*sorted(BEDS), None])},
+    optional={"by": st.just("wall") | json_values}
+    | dict.fromkeys(("id", "on", "seconds", "profile", "paced", *RANGES), json_values),
 )
 
 
@@ -115,7 +157,7 @@ def test_parse_command_reads_or_refuses_anything(message: str | bytes) -> None:
         command = parse_command(message, BEDS)
     except MessageError:
         return
-    assert command.bed in BEDS
+    assert command.bed in BEDS or (command.bed is None and isinstance(command, PauseAudio))
 
 
 def test_dumps_writes_null_for_what_json_cannot_hold() -> None:

@@ -20,11 +20,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from monitor import hub as hub_module
-from monitor.alarms import Acknowledge, SetLimits
+from monitor.commands import Acknowledge, AcknowledgeAll, FromPerson, SetLimits, Shown
 from monitor.events import Alarm, Beat, Trigger
 from monitor.exceptions import ConfigError
 from monitor.feed import encode_waves
 from monitor.hub import CLOSE_AFTER, SHED_ABOVE, Hub
+from monitor.profiles import PROFILES, Limits
 from monitor.ward import BedView, Wave
 
 DEADLINE = 10.0
@@ -72,12 +73,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def commands() -> asyncio.Queue[Acknowledge | SetLimits]:
+def commands() -> asyncio.Queue[FromPerson]:
     return asyncio.Queue(4)
 
 
 @pytest_asyncio.fixture
-async def hub(commands: asyncio.Queue[Acknowledge | SetLimits], clock: Clock) -> AsyncIterator[Hub]:
+async def hub(commands: asyncio.Queue[FromPerson], clock: Clock) -> AsyncIterator[Hub]:
     async with Hub(commands, port=0, clock=clock) as hub:
         yield hub
 
@@ -178,7 +179,7 @@ class Flood:
 
 async def test_hello_tells_beds_and_active_alarms(hub: Hub) -> None:
     hub.publish([ALARM], [], [bed_view(alarms=(ALARM,)), bed_view("bed-02")], 1700.0)
-    acknowledged = replace(ALARM, state="acknowledged")
+    acknowledged = replace(ALARM, state="acknowledged", silence=100.0)
     hub.publish([acknowledged], [], [bed_view(alarms=(acknowledged,)), bed_view("bed-02")], 1760.0)
 
     async with view_of(hub) as viewer:
@@ -195,9 +196,11 @@ async def test_hello_tells_beds_and_active_alarms(hub: Hub) -> None:
         "position": 18,
         "simulated": True,
         "alias": "Window",
+        "profile": "adult",
+        "limits": Limits().as_dict(),
     }
     assert [bed["index"] for bed in hello["beds"]] == [0, 1]
-    assert hello["alarms"] == [{**acknowledged.as_dict(), "time": 1760.0, "since": 1700.0}]
+    assert hello["alarms"] == [{**acknowledged.as_dict(), "time": 1760.0, "since": 1700.0, "silenced_until": 1860.0}]
 
 
 async def test_hello_dates_restored_alarms_from_now(hub: Hub) -> None:
@@ -230,6 +233,7 @@ async def test_publish_sends_bed_then_events_then_waves_then_vitals(hub: Hub) ->
             "age": 0.0,
             "low": 50.0,
             "high": 120.0,
+            "pause": 0.0,
         }
     ]
 
@@ -348,7 +352,7 @@ async def test_viewer_is_closed_at_once_when_it_holds_too_much(hub: Hub, monkeyp
         await until(lambda: hub.viewers == 0)
 
 
-async def test_commands_reach_the_queue(hub: Hub, commands: asyncio.Queue[Acknowledge | SetLimits]) -> None:
+async def test_commands_reach_the_queue(hub: Hub, commands: asyncio.Queue[FromPerson]) -> None:
     hub.publish([], [], [bed_view()], 0.0)
     async with view_of(hub) as viewer:
         await viewer.send(json.dumps({"type": "acknowledge", "bed": "bed-01", "id": ALARM.id, "by": "wall"}))
@@ -358,7 +362,7 @@ async def test_commands_reach_the_queue(hub: Hub, commands: asyncio.Queue[Acknow
 
 
 async def test_malformed_commands_are_answered_and_counted_and_the_connection_stays(
-    hub: Hub, commands: asyncio.Queue[Acknowledge | SetLimits]
+    hub: Hub, commands: asyncio.Queue[FromPerson]
 ) -> None:
     hub.publish([], [], [bed_view()], 0.0)
     async with view_of(hub) as viewer:
@@ -369,6 +373,35 @@ async def test_malformed_commands_are_answered_and_counted_and_the_connection_st
         await viewer.send(json.dumps({"type": "acknowledge", "bed": "bed-01", "id": "x", "by": "y"}))
         await asyncio.wait_for(commands.get(), DEADLINE)
     assert hub.refused == {"json": 1, "binary": 1, "type": 1, "bed": 1}
+
+
+async def test_that_an_alarm_is_shown_reaches_the_app_once(hub: Hub, commands: asyncio.Queue[FromPerson]) -> None:
+    """However many viewers show it, and only while it is active."""
+    hub.publish([ALARM], [], [bed_view(alarms=(ALARM,))], 0.0)
+    async with view_of(hub) as viewer:
+        for id_ in (ALARM.id, ALARM.id, "bed-01:7:TACHY:9"):
+            await viewer.send(json.dumps({"type": "shown", "bed": "bed-01", "id": id_, "by": "wall"}))
+        await viewer.send(json.dumps({"type": "acknowledge_all", "bed": "bed-01", "by": "wall"}))
+        told = [await asyncio.wait_for(commands.get(), DEADLINE) for _ in range(2)]
+    assert told == [Shown("bed-01", ALARM.id, "wall"), AcknowledgeAll("bed-01", "wall")]
+
+
+async def test_limits_that_do_not_go_with_the_others_are_refused(hub: Hub) -> None:
+    hub.publish([], [], [bed_view()], 0.0)
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        await viewer.send(json.dumps({"type": "limits", "bed": "bed-01", "low": 130, "by": "wall"}))
+        assert "low 130 is not below high 120" in (await next_message(viewer))["reason"]
+    assert hub.refused == {"limits": 1}
+
+
+async def test_a_bed_is_told_again_when_it_is_set_to_something_else(hub: Hub) -> None:
+    hub.publish([], [], [bed_view()], 0.0)
+    async with view_of(hub) as viewer:
+        await next_message(viewer)
+        hub.publish([], [], [bed_view(profile="neonatal", limits=PROFILES["neonatal"])], 0.0)
+        bed = await next_message(viewer)
+    assert (bed["type"], bed["profile"], bed["limits"]["high"]) == ("bed", "neonatal", 200.0)
 
 
 async def test_commands_beyond_the_queue_are_refused(hub: Hub) -> None:
@@ -437,7 +470,7 @@ async def test_other_machines_are_not_served() -> None:
             pass
 
 
-async def test_shutdown_is_fast_whatever_viewers_do(commands: asyncio.Queue[Acknowledge | SetLimits]) -> None:
+async def test_shutdown_is_fast_whatever_viewers_do(commands: asyncio.Queue[FromPerson]) -> None:
     loop = asyncio.get_running_loop()
     async with Hub(commands, port=0) as hub:
         flood = Flood(hub)

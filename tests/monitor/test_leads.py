@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streams import BED, SIZES, Heard, cut, finals, listen, of, one_by_one, sinus, steady
 
 from monitor import align
-from monitor.alarms import Describe
+from monitor.commands import Describe
 from monitor.ecg import FS
 from monitor.events import Alarm, Beat, Qrs, Quality, Trigger
 from monitor.ward import Ward

@@ -18,9 +18,9 @@ from aiomqtt import Client
 from gmqtt.mqtt.constants import MQTTv311
 
 from monitor import mqtt
-from monitor.alarms import Describe
 from monitor.broker import Broker
 from monitor.child import Child
+from monitor.commands import Describe
 from monitor.exceptions import MessageError
 from monitor.inbox import Inbox, Presence
 from monitor.messages import Chunk, encode, topic

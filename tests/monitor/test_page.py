@@ -15,9 +15,21 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
-from monitor.alarms import Acknowledge, SetLimits
+from monitor import events
+from monitor.commands import (
+    Acknowledge,
+    AcknowledgeAll,
+    FromPerson,
+    PauseAudio,
+    Relearn,
+    SetLimits,
+    SetPaced,
+    SetProfile,
+    Shown,
+)
 from monitor.events import Alarm, Beat, Event, Qrs, Trigger
 from monitor.hub import Hub
+from monitor.profiles import PROFILES
 from monitor.ward import BedView, Wave
 
 CHROMIUM = shutil.which("chromium")
@@ -167,12 +179,12 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
 
 
 @pytest.fixture
-def commands() -> asyncio.Queue[Acknowledge | SetLimits]:
+def commands() -> asyncio.Queue[FromPerson]:
     return asyncio.Queue(8)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def source(commands: asyncio.Queue[Acknowledge | SetLimits]) -> AsyncIterator[Source]:
+async def source(commands: asyncio.Queue[FromPerson]) -> AsyncIterator[Source]:
     async with Hub(commands, port=0) as hub:
         source = Source(hub)
         running = asyncio.create_task(source.run())
@@ -312,7 +324,7 @@ async def test_one_millivolt_is_as_high_as_its_bar(page: Page, source: Source) -
 
 
 async def test_alarm_shows_and_a_click_acknowledges_it(
-    page: Page, source: Source, commands: asyncio.Queue[Acknowledge | SetLimits]
+    page: Page, source: Source, commands: asyncio.Queue[FromPerson]
 ) -> None:
     await open_wall(page, source)
     alarm = Alarm("bed-02", 5, 9, "EXTREME_TACHY", "high", id="bed-02:7:X:5", text="*** HR 156>140")
@@ -329,17 +341,123 @@ async def test_alarm_shows_and_a_click_acknowledges_it(
     for state in ("off", "on"):
         await page.wait_for_selector(f":root[data-high={state}]", state="attached")
     await line.click()
-    assert await asyncio.wait_for(commands.get(), 5) == Acknowledge("bed-02", alarm.id, "wall")
+    told = [await asyncio.wait_for(commands.get(), 5) for _ in range(3)]
+    assert set(told[:2]) == {Shown("bed-02", alarm.id, "wall"), Shown("bed-02", technical.id, "wall")}
+    assert told[2] == Acknowledge("bed-02", alarm.id, "wall")
 
-    source.tell(replace(alarm, state="acknowledged"))
+    source.events.append(events.Shown("bed-02", 5, 365, alarm.code, alarm.id, "wall"))
+    seen = {"reason": "acknowledged by Ada", "by": "Ada", "emitted": 729, "silence": 120.0, "audio": "silenced"}
+    source.tell(replace(alarm, state="acknowledged", **seen))
     await page.wait_for_selector("[data-bed=bed-02] .alarms .alarm[data-state=acknowledged]")
     assert (await line.locator(".state").inner_text())[:4] in ("✓ 2:", "✓ 1:")
     await page.wait_for_selector('[data-bed=bed-02][data-priority=""]')
+    assert (await line.get_attribute("title")).splitlines() == [
+        "*** HR 156>140",
+        "+0:00 raised",
+        "+0:01 shown by wall",
+        "+0:02 acknowledged by Ada",
+    ]
 
     await page.reload()
     await page.wait_for_selector("[data-bed=bed-02] .alarms .alarm[data-state=acknowledged]")
     source.tell(replace(alarm, state="cleared"))
     await line.wait_for(state="detached")
+
+
+async def test_an_alarm_that_ended_unseen_and_one_that_calls_again_look_so(page: Page, source: Source) -> None:
+    await open_wall(page, source)
+    latched = Alarm("bed-01", 5, 9, "ASYSTOLE", "high", id="bed-01:7:ASYSTOLE:5", text="*** ASYSTOLE", state="latched")
+    again = Alarm("bed-02", 5, 9, "TACHY", "medium", id="bed-02:7:TACHY:5", text="** HR 131>120", reason="reminder")
+    source.tell(latched)
+    source.tell(again)
+    await text_of(page, "[data-bed=bed-01] .alarm[data-state=latched] .state", "ended")
+    await text_of(page, "[data-bed=bed-02] .alarm[data-state=raised] .state", "again")
+
+
+async def test_audio_is_paused_for_a_bed_and_for_the_ward(
+    page: Page, source: Source, commands: asyncio.Queue[FromPerson]
+) -> None:
+    await open_wall(page, source)
+    alarm = Alarm("bed-02", 5, 9, "TACHY", "medium", id="bed-02:7:TACHY:5", text="** HR 131>120")
+    source.tell(alarm)
+    assert isinstance(await asyncio.wait_for(commands.get(), 5), Shown)
+    bell = page.locator("[data-bed=bed-02] .audio")
+    await bell.click()
+    assert await asyncio.wait_for(commands.get(), 5) == PauseAudio("bed-02", True, 120.0, "wall")
+
+    source.change("bed-02", pause_left=118.0)
+    source.events.append(events.Audio("bed-02", 9, 9, True, 118.0, "wall"))
+    await page.wait_for_selector("[data-bed=bed-02] .audio[aria-pressed=true]")
+    assert (await bell.inner_text())[:3] in ("1:5", "2:0")
+    await page.wait_for_selector("[data-bed=bed-02] .alarm[data-audio=paused]")
+    assert await page.get_attribute("#pause-all", "aria-pressed") == "false"
+    await bell.click()
+    assert await asyncio.wait_for(commands.get(), 5) == PauseAudio("bed-02", False, 120.0, "wall")
+
+    await page.click("#pause-all")
+    assert await asyncio.wait_for(commands.get(), 5) == PauseAudio(None, True, 120.0, "wall")
+    source.change("bed-01", pause_left=118.0)
+    await page.wait_for_selector("#pause-all[aria-pressed=true]")
+    assert (await page.inner_text("#pause-all")).replace("\n", " ").startswith("Audio paused")
+    await page.click("#pause-all")
+    assert await asyncio.wait_for(commands.get(), 5) == PauseAudio(None, False, 120.0, "wall")
+    for bed in source.views:
+        source.change(bed, pause_left=0.0)
+        source.events.append(events.Audio(bed, 9, 9, False, 0.0, "wall"))
+    await page.wait_for_selector("#pause-all[aria-pressed=false]")
+    await page.wait_for_selector("[data-bed=bed-02] .alarm[data-audio=on]")
+
+
+async def test_a_bed_is_set_in_its_dialog(page: Page, source: Source, commands: asyncio.Queue[FromPerson]) -> None:
+    await open_wall(page, source)
+    await page.click("[data-bed=bed-01] .name button")
+    dialog = page.locator("#bed-dialog")
+    assert await dialog.locator("h2").inner_text() == "bed-01"
+    assert await dialog.locator("[name=high]").input_value() == "120"
+    assert await dialog.locator("[name=profile]:checked").get_attribute("value") == "adult"
+    apply = dialog.locator(".apply")
+    assert await apply.is_disabled()
+
+    await dialog.locator("[name=high]").fill("700")
+    assert await apply.is_disabled(), "out of range"
+    await dialog.locator("[name=high]").fill("130")
+    await dialog.locator("[name=vt_count]").fill("4")
+    await apply.click()
+    assert await asyncio.wait_for(commands.get(), 5) == SetLimits("bed-01", high=130.0, vt_count=4, by="wall")
+
+    source.change("bed-01", limits=replace(PROFILES["adult"], high=130.0, vt_count=4), high=130.0)
+    await page.wait_for_selector("#bed-dialog .apply:disabled")
+    await text_of(page, "[data-bed=bed-01] .limits .high", "130")
+
+    await dialog.locator(".profiles span >> nth=2").click()
+    assert await asyncio.wait_for(commands.get(), 5) == SetProfile("bed-01", "neonatal", "wall")
+    await dialog.locator("[name=paced]").check()
+    assert await asyncio.wait_for(commands.get(), 5) == SetPaced("bed-01", True, "wall")
+    source.change("bed-01", limits=replace(PROFILES["neonatal"], paced=True), profile="neonatal")
+    await page.wait_for_selector("[data-bed=bed-01] .paced:not([hidden])")
+    assert await dialog.locator("[name=low]").input_value() == "100"
+
+    await dialog.locator(".relearn").click()
+    assert await asyncio.wait_for(commands.get(), 5) == Relearn("bed-01", "wall")
+    await dialog.locator(".acknowledge").click()
+    assert await asyncio.wait_for(commands.get(), 5) == AcknowledgeAll("bed-01", "wall")
+    await dialog.locator(".pause").click()
+    assert await asyncio.wait_for(commands.get(), 5) == PauseAudio("bed-01", True, 120.0, "wall")
+
+    source.tell(Alarm("bed-01", 5, 9, "VTACH", "high", id="bed-01:7:VTACH:5", text="*** VTACH 180>150"))
+    await text_of(page, "#bed-dialog .active b", "*** VTACH 180>150")
+    await page.keyboard.press("Escape")
+    await dialog.wait_for(state="hidden")
+
+
+async def test_limits_that_the_monitor_refuses_are_said(page: Page, source: Source) -> None:
+    await open_wall(page, source)
+    await page.click("[data-bed=bed-01] .name button")
+    await page.fill("#bed-dialog [name=low]", "125")
+    await page.click("#bed-dialog .apply")
+    await page.wait_for_function(
+        "() => document.querySelector('#bed-dialog .answer').textContent.includes('not below')"
+    )
 
 
 async def test_silent_bed_shows_dashes_and_the_age_of_its_data(page: Page, source: Source) -> None:

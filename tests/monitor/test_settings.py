@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from monitor.commands import SetLimits, SetPaced, SetProfile
 from monitor.exceptions import ConfigError
+from monitor.profiles import PROFILES
 from monitor.settings import BedSettings, load_settings
 
 SHA = "0" * 64
@@ -56,6 +58,34 @@ def test_beds(toml):
     assert settings.beds == {"bed-01": BedSettings(low=50), "bed-02": BedSettings(low=40, high=120)}
 
 
+def test_a_bed_with_a_preset_and_a_limit_of_its_own(toml):
+    text = '[beds.a]\nprofile = "neonatal"\nlow = 90\nvt_count = 4\npaced = true\n[beds.b]\n[beds.c]\nhigh = 150\n'
+    beds = load_settings(toml(text)).beds
+    assert beds["a"].commands("a") == [
+        SetProfile("a", "neonatal", "settings"),
+        SetLimits("a", 90.0, by="settings", vt_count=4),
+        SetPaced("a", True, "settings"),
+    ]
+    assert beds["b"].commands("b") == []
+    assert beds["c"].commands("c") == [SetLimits("c", high=150.0, by="settings")]
+
+
+def test_every_preset_can_be_set():
+    for profile in PROFILES:
+        assert BedSettings(profile=profile).commands("a") == [SetProfile("a", profile, "settings")]
+
+
+def test_limits_of_a_bed_go_with_its_preset(toml):
+    assert load_settings(toml('[beds.a]\nprofile = "neonatal"\nlow = 130')).beds["a"].low == 130
+    with pytest.raises(ConfigError, match="low 130 is not below high 120"):
+        load_settings(toml("[beds.a]\nlow = 130"))
+
+
+def test_alarm_log(toml, tmp_path):
+    assert load_settings().alarm_log is None
+    assert load_settings(toml('alarm_log = "x/alarms.jsonl"')).alarm_log == Path("x/alarms.jsonl")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -63,8 +93,10 @@ def test_beds(toml):
         ("prot = 1", "prot: extra inputs are not permitted"),
         ("port = ", "not TOML"),
         ('[beds."a b"]\nlow = 50', "beds: bed id 'a b' is not"),
-        ("[beds.a]\nlow = 90\nhigh = 60", "beds.a: low is not below high"),
-        ("[beds.a]\nlow = 3", "beds.a.low: input should be greater than or equal to 15"),
+        ("[beds.a]\nlow = 90\nhigh = 60", "beds.a: low 90 is not below high 60"),
+        ("[beds.a]\nlow = 3", "beds.a: low is not a number from 15 to 300"),
+        ("[beds.a]\nvt_count = 4.5", "beds.a.vt_count: input should be a valid integer"),
+        ('[beds.a]\nprofile = "old"', "beds.a.profile: input should be 'adult', 'paediatric' or 'neonatal'"),
         ('model = "x.pt"', "model and model_sha256 go together"),
         ('other_model_sha256 = "' + "0" * 64 + '"', "other_model and other_model_sha256 go together"),
         (f'other_model = "y.pt"\nother_model_sha256 = "{"0" * 64}"', "other_model is a second one: give model first"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streams import BED, cut, finals, listen, of, one_by_one, sinus, steady, story
 
 from monitor import messages, window
-from monitor.alarms import Acknowledge, Describe, SetLimits
+from monitor.commands import Acknowledge, Describe, SetLimits
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Gap, Qrs, Quality, Trigger
 from monitor.exceptions import ConfigError, MessageError
