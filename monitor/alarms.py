@@ -28,8 +28,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from monitor.conditions import CONDITIONS
 from monitor.events import Alarm
-from monitor.rhythm import CONDITIONS
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 PHYSIOLOGICAL, TECHNICAL = "physiological", "technical"
@@ -58,12 +58,20 @@ class Code:
 # The table is in the order of priority; the conditions of `rhythm` come first, in their order.
 CODES: Final = (
     Code("ASYSTOLE", HIGH, "ASYSTOLE", latching=True),
+    Code("VFIB", HIGH, "VENTRICULAR FIBRILLATION", latching=True),
     Code("VTACH", HIGH, "VTACH {value}>{limit}"),
     Code("EXTREME_TACHY", HIGH, "EXTREME TACHY {value}>{limit}"),
     Code("EXTREME_BRADY", HIGH, "EXTREME BRADY {value}<{limit}"),
     Code("VRUN", MEDIUM, "VENTRICULAR RUN"),
     Code("TACHY", MEDIUM, "HR {value}>{limit}"),
     Code("BRADY", MEDIUM, "HR {value}<{limit}"),
+    Code("PAUSE", MEDIUM, "PAUSE"),
+    Code("AF", MEDIUM, "ATRIAL FIBRILLATION"),
+    Code("COUPLET", LOW, "VENTRICULAR COUPLET"),
+    Code("BIGEMINY", LOW, "BIGEMINY"),
+    Code("TRIGEMINY", LOW, "TRIGEMINY"),
+    Code("PVC_RATE", LOW, "PVC {value}>{limit} A MINUTE"),
+    Code("R_ON_T", LOW, "R ON T"),
     Code("NO_DATA", MEDIUM, "NO DATA", TECHNICAL),
     Code("LEAD_OFF", MEDIUM, "LEAD OFF", TECHNICAL),
     Code("CANNOT_ANALYSE", MEDIUM, "CANNOT ANALYSE: SATURATED", TECHNICAL),

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, frontend, judge, rhythm
+from monitor import alarms, align, beats, frontend, judge, rhythm
 from monitor.alarms import ACKNOWLEDGE, END, ONSET, Acknowledge, Bedside, Command, Describe, SetLimits
 from monitor.align import Run, Sequencer
 from monitor.classifier import Names
@@ -46,6 +46,11 @@ MAX_TABLES: Final = 64
 """Resampling tables kept; with more rates than that those no bed sends any more are dropped."""
 
 _LAYOUT: Final = layout_of(BED_STATE, tuple(code.name for code in alarms.CODES), rhythm.CONDITIONS, rhythm.LABELS)
+_ITEM_OF_MARK: Final = np.full(frontend.QRS + 1, -1, np.int64)
+_ITEM_OF_MARK[frontend.SIGNAL] = rhythm.ITEM_QUALITY
+_ITEM_OF_MARK[frontend.QRS] = rhythm.ITEM_QRS
+_P_LIKENESS: Final = beats.FEATURES.index("p_likeness")
+_SECOND_P_LIKENESS: Final = beats.FEATURES.index("second_p_likeness")
 _BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
 """Alarms that the ward itself raises and ends."""
 _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Qrs: 3, Beat: 4, Rhythm: 5, Alarm: 6}
@@ -177,6 +182,13 @@ def _beats(
         yield bed, emitted, beat, answer
 
 
+def _p_waves(found: NDArray[np.void], features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Likeness of each beat's P wave to the one learnt, on the lead that shows it best, -1 to 1."""
+    first, second = features[:, _P_LIKENESS], features[:, _SECOND_P_LIKENESS]
+    likeness: NDArray[np.float32] = np.where(found["leads"] > 1, np.maximum(first, second), first)
+    return likeness
+
+
 class Ward:
     """The beds of a ward and everything known about them.
 
@@ -271,7 +283,7 @@ class Ward:
         bed = self._beds[name] = _Bed(name, row, last_data=now)
         if name in self._descriptions:
             self._describe(self._descriptions.pop(name))
-        self.state[row]["rhythm"]["low"], self.state[row]["rhythm"]["high"] = rhythm.LOW, rhythm.HIGH
+        self.state[row]["rhythm"]["settings"] = rhythm.DEFAULTS
         return bed
 
     def _restart(self, bed: _Bed, run: Run) -> list[Event]:
@@ -288,14 +300,14 @@ class Ward:
         bed.fs_mhz = round(chunk.fs * 1000)
         bed.table, bed.half = self._table_of(bed.fs_mhz)
         row = self.state[bed.row]
-        low, high = float(row["rhythm"]["low"]), float(row["rhythm"]["high"])
+        settings = row["rhythm"]["settings"].copy()
         for name in rhythm.CONDITIONS:  # the conditions' history is gone: what stood must not stand for ever
             events += self._bedside(bed).apply(name, END, 0, bed.origin, reason="restart")
         for name in ("LEAD_OFF", *alarms.OF_REASON.values()):
             events += self._bedside(bed).apply(name, END, 0, bed.origin, reason="restart")
         self.state["front"][bed.row] = np.zeros((), frontend.STATE)
         self.state["rhythm"][bed.row] = np.zeros((), rhythm.STATE)
-        row["rhythm"]["low"], row["rhythm"]["high"] = low, high
+        row["rhythm"]["settings"] = settings
         frontend.start(row["front"], min(chunk.samples.shape[1], MAX_LEADS), bed.fs_mhz, bed.half)
         rhythm.start(row["rhythm"])
         return events
@@ -346,8 +358,9 @@ class Ward:
         mark_count, beat_count = frontend.tick(self.state["front"], segments, samples, self._table_array, *room)
         self._keep_waves(runs, segments, room.wave)
         marks, found = room.marks[:mark_count], room.found[:beat_count]
-        labels, probabilities, answers = self._name(found, room.windows[:beat_count], room.features[:beat_count])
-        changes = self._rhythm(runs, marks, found, labels)
+        features = room.features[:beat_count]
+        labels, probabilities, answers = self._name(found, room.windows[:beat_count], features)
+        changes = self._rhythm(runs, marks, found, labels, features)
         return self._tell(runs, marks, found, labels, probabilities, answers, changes)
 
     def _stage(self, runs: Sequence[tuple[_Bed, Run]]) -> tuple[NDArray[np.void], NDArray[np.float32], int]:
@@ -385,23 +398,25 @@ class Ward:
         marks: NDArray[np.void],
         found: NDArray[np.void],
         labels: NDArray[np.int64],
+        features: NDArray[np.float32],
     ) -> NDArray[np.void]:
-        marks = marks[(marks["kind"] == frontend.QRS) | (marks["kind"] == frontend.SIGNAL)]
+        kinds = _ITEM_OF_MARK[marks["kind"]]
+        marks, kinds = marks[kinds >= 0], kinds[kinds >= 0]
         items = np.empty(len(marks) + len(found), rhythm.ITEM)
         n = len(marks)
-        kind = np.where(marks["kind"] == frontend.QRS, rhythm.ITEM_QRS, rhythm.ITEM_QUALITY)
         stage = np.where(found["first"], rhythm.ITEM_BEAT, rhythm.ITEM_REVISION)
         for name, of_mark, of_beat in (
             ("row", marks["row"], found["row"]),
-            ("kind", kind, stage),
+            ("kind", kinds, stage),
             ("sample", marks["sample"], found["sample"]),
             ("emitted", marks["emitted"], found["emitted"]),
             ("value", marks["value"], labels),
+            ("p", 0.0, _p_waves(found, features)),
         ):
             items[name][:n], items[name][n:] = of_mark, of_beat
         items = items[np.lexsort((items["kind"], items["emitted"], items["row"]))]
         ends = np.array(sorted({(bed.row, bed.position) for bed, _ in runs}), np.int64)
-        changes = np.empty(8 * len(items) + 4 * len(ends), rhythm.CHANGE)
+        changes = np.empty(rhythm.room(len(items), len(ends)), rhythm.CHANGE)
         count = rhythm.step(self.state["rhythm"], items, ends, changes)
         return changes[:count]
 
@@ -448,14 +463,14 @@ class Ward:
                 cause = ONSET if bed.broken else END
                 failure = ("MODEL", cause, beat.sample, beat.emitted, None, None, why if bed.broken else None)
                 alarm_causes.append((emitted, 2, bed, failure))
-        for row, code, on, sample, emitted, value, limit, revised in changes.tolist():
+        for row, code, on, sample, emitted, value, limit, revised, lapsed in changes.tolist():
             bed = by_row[row]
             at = bed.emitted(emitted)
             if code == rhythm.RHYTHM:
                 events.append(Rhythm(bed.name, bed.device(sample), at, rhythm.LABELS[on]))
             else:
                 cause = ONSET if on else END
-                reason = "revised" if revised else None
+                reason = "revised" if revised else "lapsed" if lapsed else None
                 step = (rhythm.CONDITIONS[code], cause, bed.device(sample), at, value, limit, reason)
                 alarm_causes.append((emitted, 1, bed, step))
         for _, _, bed, arguments in sorted(alarm_causes, key=lambda cause: cause[:2]):
@@ -494,7 +509,7 @@ class Ward:
                     return list(bedside.apply(alarm.code, ACKNOWLEDGE, alarm.sample, emitted, reason=who))
             return []
         assert isinstance(command, SetLimits)
-        settings = self.state[bed.row]["rhythm"]
+        settings = self.state[bed.row]["rhythm"]["settings"]
         low = float(settings["low"]) if command.low is None else command.low
         high = float(settings["high"]) if command.high is None else command.high
         if not 15 <= low < high <= 300:
@@ -527,8 +542,8 @@ class Ward:
         active = self._bedside(bed).active(emitted)
         active.sort(key=lambda alarm: alarms.INDEX[alarm.code])
         quiet = any(alarm.code == "NO_DATA" for alarm in active)
-        rate = float(state["heart_rate"])
-        recent = state["ventricular_at"][: int(min(state["ventricular_count"], len(state["ventricular_at"])))]
+        rate = float(state["rate"]["shown"])
+        recent = state["named"]["ventricular"]["ventricular_at"]
         pvc = int(np.count_nonzero(recent > bed.position - 60 * FS)) if bed.position >= 60 * FS else None
         leads = tuple(bed.lead_name(lead) for lead in range(int(row["front"]["leads"])))
         return BedView(
@@ -543,8 +558,8 @@ class Ward:
             rate if rate > 0 and not quiet else None,
             rhythm.LABELS[int(state["told"]["label"])] or None,
             pvc,
-            float(state["low"]),
-            float(state["high"]),
+            float(state["settings"]["low"]),
+            float(state["settings"]["high"]),
             tuple(active),
             bed.last_data,
         )
