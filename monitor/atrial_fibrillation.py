@@ -6,11 +6,11 @@ set aside. Five measures of them go into a logistic regression:
 - ``change``: log of the median change from interval to interval, over the median interval;
 - ``jumps``: share of changes above a tenth of the median;
 - ``repeats``: share of pairs of neighbouring intervals that come again within 5 %, as sample entropy counts them;
-- ``order``: log of the smallest median difference to the interval one, two or three before: bigeminy, trigeminy and
-  blocked rhythms repeat with a period;
+- ``order``: log of the smallest median difference to the interval one, two or three before;
 - ``p_waves``: mean likeness of the beats' P regions to the P wave learnt, on the lead that shows it best, -1 to 1.
 
-Its log odds, held within 4, are averaged over about four beats; fibrillation begins above BEGINS and ends below ENDS,
+Intervals that come again after two, three or four, as in atrial bigeminy and where beats are blocked, are in order
+whatever the regression says. Its log odds, held within 4, are averaged over about four beats; fibrillation begins above BEGINS and ends below ENDS,
 half a window before the beat that showed it.
 
 The weights were fitted on DS1 of the MIT-BIH Arrhythmia Database, the Malignant Ventricular Ectopy Database, the QT
@@ -38,6 +38,8 @@ LONGEST: Final = 2.5
 """Seconds; longer intervals say nothing of the atria."""
 JUMP: Final = 0.1
 LIKE: Final = 0.05
+ORDERLY: Final = 0.2
+"""Of the median change: where intervals two, three or four apart differ by less they repeat with a period."""
 _LEAST: Final = 0.01  # added before a logarithm is taken: smaller differences are the detector's
 
 MEASURES: Final = ("change", "jumps", "repeats", "order", "p_waves")
@@ -46,6 +48,8 @@ BIAS: Final = 1.436
 HELD: Final = 4.0
 SHARE: Final = 0.25
 """Weight of the last answer in the average."""
+FIRST: Final = -2.0
+"""The average before there is one."""
 BEGINS, ENDS = 1.5, 0.5
 """Averaged log odds."""
 PROBABILITY: Final = 100.0 / (1.0 + exp(-BEGINS))
@@ -91,6 +95,9 @@ def measure(x, count, p_waves, measures):  # type: ignore[no-untyped-def]
         count: how many there are, FEWEST to WINDOW.
         p_waves: mean likeness of their P waves.
         measures: (len(MEASURES),) float64, receives them.
+
+    Returns:
+        Whether the intervals repeat with a period.
     """
     scratch = np.empty(WINDOW)
     scratch[:count] = x[:count]
@@ -107,6 +114,8 @@ def measure(x, count, p_waves, measures):  # type: ignore[no-untyped-def]
     measures[2] = repeats / ((count - 1) * (count - 2) / 2)
     measures[3] = log(min(one, two, three) + _LEAST)
     measures[4] = p_waves
+    four = _difference(x, count, 4, scratch) / usual
+    return min(two, min(three, four)) < ORDERLY * one
 
 
 @kernel
@@ -137,13 +146,13 @@ def take(af, r, interval, p):  # type: ignore[no-untyped-def]
     for i in range(known):
         x[i] = af["intervals"][(count - known + i) % WINDOW]
         p_waves += af["p"][(count - known + i) % WINDOW]
-    measure(x, known, p_waves / known, measures)
+    orderly = measure(x, known, p_waves / known, measures)
     odds = BIAS
     for i in range(len(MEASURES)):
         odds += WEIGHTS[i] * measures[i]
-    odds = min(max(odds, -HELD), HELD)
+    odds = -HELD if orderly else min(max(odds, -HELD), HELD)
     if not af["weighed"]:
-        af["odds"], af["weighed"] = -HELD * 0.5, 1
+        af["odds"], af["weighed"] = FIRST, 1
     af["odds"] += SHARE * (odds - af["odds"])
     becomes = 1 if af["odds"] > (ENDS if af["on"] else BEGINS) else 0
     if becomes != af["on"]:

@@ -20,7 +20,7 @@ own, a field of :data:`SETTINGS`; a limit itself is allowed.
     AF             atrial fibrillation by intervals and P waves                           its probability, %      %
     COUPLET        2 V in a row between others                                            their rate, /min        -
     BIGEMINY       every second beat a V, three times                                     V in the last minute    -
-    TRIGEMINY      every third beat a V, twice                                            V in the last minute    -
+    TRIGEMINY      every third beat a V, three times                                      V in the last minute    -
     PVC_RATE       more V in a minute than the limit                                      V in the last minute    /min
     R_ON_T         a V after another kind of beat, before the end of its T wave           interval, ms            T, ms
     =============  =====================================================================  ======================  =====

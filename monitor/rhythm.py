@@ -120,13 +120,15 @@ STATE: Final = np.dtype(
         ("reason", np.int64),  # why no lead can be analysed, or OK
         ("usable", np.int64),  # first sample after the signal was last lost
         ("noise", np.int64),  # 0, or a reason
+        ("quiet", np.int64),  # first sample after the last noise
         ("fibrillation", np.int64),  # what the signal shows
         ("fibrillated", np.int64),  # first sample after it last showed fibrillation
         ("since", np.int64),  # from here on silence counts
-        ("not_before", np.int64),  # asystole is not told before
+        ("time", np.int64),  # up to here time has passed
         ("last_qrs", np.int64),
         ("has_qrs", np.int64),  # whether last_qrs can start an interval
         ("passing", np.int64),  # whether the next interval is no rate
+        ("paused", np.int64),  # whether the silence that lasts is known to be a pause
         ("rate", rate.STATE),
         ("rate_lapse", np.int64),  # when noise makes the heart rate unknown, or NONE_DUE
         ("lapse", np.int64),  # when what stands ends because nobody can tell, or NONE_DUE
@@ -229,7 +231,7 @@ def _silence_due(state, seconds):  # type: ignore[no-untyped-def]
     """When so many seconds without a beat are over, and a beat would be known; or NONE_DUE."""
     if state["reason"] != OK or state["fibrillation"] == SHOWS_VF:
         return NONE_DUE
-    return max(state["since"] + int((seconds + WAIT) * FS), state["not_before"])
+    return max(state["since"] + int((seconds + WAIT) * FS), state["time"])
 
 
 @kernel
@@ -241,7 +243,7 @@ def _asystole_due(state):  # type: ignore[no-untyped-def]
 
 @kernel
 def _pause_due(state):  # type: ignore[no-untyped-def]
-    if state["active"][PAUSE] or state["active"][ASYSTOLE] or state["noise"] or not state["has_qrs"]:
+    if state["paused"] or state["active"][ASYSTOLE] or state["noise"] or not state["has_qrs"]:
         return NONE_DUE
     if state["passing"] or state["settings"]["pause_s"] >= state["settings"]["asystole_s"]:
         return NONE_DUE
@@ -267,6 +269,7 @@ def _pass_time(state, row, now, out, count):  # type: ignore[no-untyped-def]
         code, end = _next_end(state)
         due = min(min(asystole, pause), min(end, min(state["rate_lapse"], state["lapse"])))
         if due >= now:
+            state["time"] = now
             return count
         if due == end:
             count = _end(state, row, code, due, 0, out, count)
@@ -283,6 +286,8 @@ def _pass_time(state, row, now, out, count):  # type: ignore[no-untyped-def]
                 count = _relabel(state, row, NOISY, due, due, out, count)
         elif due == pause:
             limit = state["settings"]["pause_s"]
+            state["paused"] = 1
+            state["pause_until"] = NONE_DUE
             count = _set(state, row, PAUSE, 1, state["last_qrs"], due, limit, limit, out, count)
         else:
             count = _stand_still(state, row, due, out, count)
@@ -335,6 +340,7 @@ def _on_noise(state, sample, reason):  # type: ignore[no-untyped-def]
             _interrupt(state)
         else:
             state["rate_lapse"] = NONE_DUE
+            state["quiet"] = sample
     state["noise"] = reason
     _await(state, sample)
 
@@ -353,7 +359,6 @@ def _on_fibrillation(state, row, sample, emitted, value, out, count):  # type: i
     if before == SHOWS_VF and value != SHOWS_VF:
         state["passing"] = 1
         state["fibrillated"] = sample
-        state["not_before"] = emitted
         count = _set(state, row, VFIB, 0, sample, emitted, 0.0, 0.0, out, count)
     runs = state["named"]["ventricular"]
     if value == SHOWS_VT and not state["noise"] and runs["count"]:
@@ -402,8 +407,9 @@ def _weigh_silence(state, row, since, r, interval, emitted, out, count):  # type
     paused = interval > settings["pause_s"] and not state["passing"] and not state["active"][ASYSTOLE]
     if paused:
         count = _set(state, row, PAUSE, 1, since, emitted, interval, settings["pause_s"], out, count)
-    if state["active"][PAUSE] and (interval > settings["pause_s"] or state["pause_until"] == NONE_DUE):
+    if state["active"][PAUSE] and (paused or state["pause_until"] == NONE_DUE):
         state["pause_until"] = emitted + int(EVENT_HOLD * FS)
+    state["paused"] = 0
     limit = settings["asystole_s"]
     if interval > limit and not state["active"][ASYSTOLE]:
         count = _set(state, row, ASYSTOLE, 1, since, emitted, interval, limit, out, count)
@@ -470,7 +476,7 @@ def _ignored(state, r):  # type: ignore[no-untyped-def]
     """Whether a name means nothing: no signal, noise, fibrillation."""
     if state["reason"] != OK or state["noise"] or state["fibrillation"] == SHOWS_VF:
         return True
-    return r < state["usable"] or r < state["fibrillated"]
+    return r < max(state["usable"], max(state["quiet"], state["fibrillated"]))
 
 
 @kernel
@@ -505,18 +511,17 @@ def _rhythm_of(state, r):  # type: ignore[no-untyped-def]
     """The rhythm that the beats up to the last, at `r`, make, and where it began; UNKNOWN: too few of them."""
     named = state["named"]
     runs, standing, af = named["ventricular"], named["standing"], named["af"]
-    fast = runs["fast"] > state["settings"]["vt_rate"]
-    if state["fibrillation"] == SHOWS_VT or (runs["run"] >= ventricular.RUN and fast):
-        return VT, runs["run_at"] if runs["run"] else r
+    told = state["told_before"]
+    if state["fibrillation"] == SHOWS_VT or runs["was_fast"]:
+        return VT, runs["run_at"] if runs["run"] and told["label"] != IDIOVENTRICULAR else r
     if runs["run"] >= ventricular.RUN:
         return IDIOVENTRICULAR, runs["run_at"]
-    if standing["on"][BIGEMINY]:
-        return BIGEMINAL, ventricular.pattern_at(runs)
-    if standing["on"][TRIGEMINY]:
-        return TRIGEMINAL, ventricular.pattern_at(runs)
-    told = state["told"]
     if af["on"]:  # it began where that shows, unless another rhythm was told since
         return FIBRILLATING, max(af["since"], told["at"]) if told["label"] in (NORMAL, UNKNOWN) else r
+    if standing["on"][BIGEMINY]:
+        return BIGEMINAL, ventricular.pattern_at(runs, 2)
+    if standing["on"][TRIGEMINY]:
+        return TRIGEMINAL, ventricular.pattern_at(runs, 3)
     if supraventricular.is_tachycardia(named["supraventricular"], r):
         return FAST_ATRIAL, named["supraventricular"]["run_at"]
     if runs["count"] < FEW:
@@ -538,10 +543,10 @@ def _name_rhythm(state, row, r, emitted, revised, out, count):  # type: ignore[n
         return count
     before = state["told_before"]
     if state["told"]["label"] != before["label"]:  # the beat's first name brought it
+        if label == before["label"]:  # what was told before goes on
+            at = before["at"]
         if not _is(state["told"], state["previous_before"]):
             at = min(at, state["told"]["at"])
-        elif label == before["label"]:  # it had ended, and the first name let it go on
-            at = before["at"]
     first = count
     count = _relabel(state, row, label, at, emitted, out, count)
     if count > first:

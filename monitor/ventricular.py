@@ -35,8 +35,8 @@ from monitor.kernel import kernel
 from monitor.window import NEVER
 
 BEATS: Final = LONGEST_RUN
-PATTERN: Final = 6
-"""Beats by which bigeminy and trigeminy are known."""
+TIMES: Final = 3
+"""Times that a pattern must come: six beats for bigeminy, nine for trigeminy."""
 RUN: Final = 3
 """Beats from which a run is one."""
 MOST: Final = 300
@@ -55,6 +55,7 @@ STATE: Final = np.dtype(
         ("run", np.int64),  # ventricular beats in a row
         ("run_at", np.int64),  # R peak of the first
         ("fast", np.float64),  # rate of its last beats, per minute; 0: no run
+        ("was_fast", np.int64),  # whether that was a tachycardia's at any of its beats
         ("ventricular_at", np.int64, (MOST,)),  # a ring
         ("ventricular_count", np.int64),
     ],
@@ -68,6 +69,7 @@ def interrupt(state):  # type: ignore[no-untyped-def]
     state["count"] = 0
     state["run"] = 0
     state["fast"] = 0.0
+    state["was_fast"] = 0
 
 
 @kernel
@@ -92,12 +94,13 @@ def kind(state, back):  # type: ignore[no-untyped-def]
 
 @kernel
 def is_periodic(state, period):  # type: ignore[no-untyped-def]
-    """Whether the last PATTERN beats repeat one ventricular beat every `period`."""
-    if state["count"] < PATTERN:
+    """Whether the last beats repeat one ventricular beat every `period`, TIMES times."""
+    beats = TIMES * period
+    if state["count"] < beats:
         return False
     for phase in range(period):
         fits = True
-        for i in range(PATTERN):
+        for i in range(beats):
             if (kind(state, i) == VENTRICULAR) != (i % period == phase):
                 fits = False
         if fits:
@@ -106,9 +109,9 @@ def is_periodic(state, period):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def pattern_at(state):  # type: ignore[no-untyped-def]
-    """R peak of the first of the last PATTERN beats."""
-    return _r(state, PATTERN - 1)
+def pattern_at(state, period):  # type: ignore[no-untyped-def]
+    """R peak of the first beat of a pattern that is there."""
+    return _r(state, TIMES * period - 1)
 
 
 @kernel
@@ -150,7 +153,7 @@ def take(state, standing, settings, r, aami, emitted, usual, seen):  # type: ign
     """
     if aami == VENTRICULAR and _paced(state, r, settings, usual):
         aami = UNCLEAR
-    couplet = aami != VENTRICULAR and state["run"] == 2
+    couplet = aami != VENTRICULAR and state["run"] == 2 and state["count"] > 2
     state["at"][state["count"] % BEATS] = r
     state["kind"][state["count"] % BEATS] = aami
     state["count"] += 1
@@ -191,8 +194,10 @@ def judge_run(state, standing, settings, r, seen):  # type: ignore[no-untyped-de
     if run >= RUN:
         span = min(run, settings["vt_count"]) - 1
         state["fast"] = 60.0 * span * FS / max(r - _r(state, span), 1)
+    is_fast = state["fast"] > settings["vt_rate"]
+    state["was_fast"] = 1 if run and (is_fast or state["was_fast"]) else 0
     needed = RUN if seen else settings["vt_count"]
-    tachycardia = run >= needed and state["fast"] > settings["vt_rate"]
+    tachycardia = run >= needed and is_fast
     if run and standing["on"][VTACH]:
         tachycardia = True
     begun = state["run_at"] if run else r
@@ -204,10 +209,10 @@ def judge_run(state, standing, settings, r, seen):  # type: ignore[no-untyped-de
 @kernel
 def _judge_patterns(state, standing, settings, r):  # type: ignore[no-untyped-def]
     many = in_last_minute(state, r)
-    two, three = is_periodic(state, 2), is_periodic(state, 3)
-    begun = pattern_at(state) if two or three else r
-    set_standing(standing, BIGEMINY, 1 if two else 0, begun, float(many), 0.0)
-    set_standing(standing, TRIGEMINY, 1 if three else 0, begun, float(many), 0.0)
+    for code, period in ((BIGEMINY, 2), (TRIGEMINY, 3)):
+        there = is_periodic(state, period)
+        begun = pattern_at(state, period) if there else r
+        set_standing(standing, code, 1 if there else 0, begun, float(many), 0.0)
     limit = settings["pvc_limit"]
     above = many > (LESS * limit if standing["on"][PVC_RATE] else limit)
     set_standing(standing, PVC_RATE, 1 if above else 0, r, float(many), limit)
