@@ -23,7 +23,8 @@ ComparedLeads = Annotated[
     str, typer.Option("--leads", help="Leads by name or number, for instance MLII,V1; or first, second, both, compare.")
 ]
 RhythmLeads = Annotated[
-    str, typer.Option("--leads", help="Leads by name or number, for instance MLII,V1; a record's first two if not given.")
+    str,
+    typer.Option("--leads", help="Leads by name or number, for instance MLII,V1; a record's first two if not given."),
 ]
 Noise = Annotated[
     str, typer.Option(metavar="em|ma|bw", help="Add noise of the Noise Stress Test Database from 5:00 on.")

@@ -142,7 +142,9 @@ def spans(changes: Sequence[tuple[int, str]], told: Told | int) -> list[Span]:
     return [Span(sample, end, label) for (sample, label), end in zip(changes, ends, strict=True) if end > sample]
 
 
-def score(reference: Iterable[Span], test: Iterable[Span], group: Group, *, fs: float, start: int, end: int) -> RhythmScore:
+def score(
+    reference: Iterable[Span], test: Iterable[Span], group: Group, *, fs: float, start: int, end: int
+) -> RhythmScore:
     """Score one group of rhythms from sample `start` up to `end`, not included.
 
     >>> told = [Span(0, 100, "N"), Span(100, 160, "AFIB"), Span(160, 300, "N")]

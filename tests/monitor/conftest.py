@@ -15,8 +15,21 @@ sys.path.insert(0, str(Path(__file__).parent))  # `import naive`, `import stream
 
 
 def kernel_modules() -> list[ModuleType]:
-    from monitor import align, beats, filters, frontend, judge, qrs, quality, rhythm
-    from monitor import atrial_fibrillation, conditions, rate, supraventricular, ventricular
+    from monitor import (
+        align,
+        atrial_fibrillation,
+        beats,
+        conditions,
+        filters,
+        frontend,
+        judge,
+        qrs,
+        quality,
+        rate,
+        rhythm,
+        supraventricular,
+        ventricular,
+    )
 
     of_rhythm = [conditions, rate, ventricular, supraventricular, atrial_fibrillation, rhythm]
     return [align, beats, filters, frontend, judge, qrs, quality, *of_rhythm]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from items import Said, TO_BEAT, TO_TRIGGER, analyse, beats_at, conditions, lead, rr, times
+from items import TO_BEAT, TO_TRIGGER, Said, analyse, beats_at, conditions, lead, rr, times
 from streams import BED, cut, listen, of, sinus, steady
 
 from monitor import rhythm
@@ -18,7 +18,7 @@ from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Rhythm, take_rhythm
 from monitor.messages import Chunk
 from monitor.quality import BACK
-from monitor.rhythm import ITEM_BEAT, ITEM_QRS, ITEM_QUALITY, ITEM_REVISION, WAIT
+from monitor.rhythm import ITEM_QRS, ITEM_QUALITY, ITEM_REVISION, WAIT
 from monitor.ward import Ward
 from simulators.noise import Baseline, Muscle
 from simulators.synthetic import render

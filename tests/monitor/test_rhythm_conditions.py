@@ -169,7 +169,9 @@ def test_what_stands_is_held_in_noise_and_ends_as_lapsed():
 
 def test_after_short_noise_the_next_beat_tells():
     run = beats_at(*times(20.5, *[0.4] * 8), symbol="V")
-    said = analyse([*beats_at(*BEFORE), *run, *noise(23.8, 26), *beats_at(26.2, 26.6, symbol="V"), *sinus(27.5)], high=300)
+    said = analyse(
+        [*beats_at(*BEFORE), *run, *noise(23.8, 26), *beats_at(26.2, 26.6, symbol="V"), *sinus(27.5)], high=300
+    )
     assert [(c.on, c.emitted, c.lapsed) for c in said if c.what == "VTACH"] == [
         (True, round(22.1 * FS) + TO_BEAT, False),
         (False, round(27.5 * FS) + TO_BEAT, False),
@@ -193,7 +195,9 @@ def test_the_heart_rate_is_unknown_after_a_while_of_noise():
 def test_a_lasting_loss_of_signal_ends_what_stood():
     run = beats_at(*times(20.5, *[0.4] * 8), symbol="V")
     said = analyse([*beats_at(*BEFORE), *run, *lead(LEAD_OFF, 24.5)], 60, high=300)
-    assert [(c.emitted, c.lapsed) for c in said if c.what == "VTACH" and not c.on] == [(round((24.5 + LAPSE) * FS), True)]
+    assert [(c.emitted, c.lapsed) for c in said if c.what == "VTACH" and not c.on] == [
+        (round((24.5 + LAPSE) * FS), True)
+    ]
     short = analyse([*beats_at(*BEFORE), *run, *lead(LEAD_OFF, 24.5), *lead(OK, 30)], 33, high=300)
     assert [c for c in short if c.what == "VTACH" and not c.on] == []
 
@@ -310,9 +314,7 @@ def test_three_slow_v_are_an_idioventricular_rhythm():
 # -- nothing shows how it was cut
 
 
-ANY = st.lists(
-    st.tuples(st.floats(0.25, 5.0), st.sampled_from("NNNSVVQ"), st.floats(-1, 1)), min_size=1, max_size=50
-)
+ANY = st.lists(st.tuples(st.floats(0.25, 5.0), st.sampled_from("NNNSVVQ"), st.floats(-1, 1)), min_size=1, max_size=50)
 MARKS = st.lists(
     st.tuples(st.sampled_from(["noise", "quality", "fibrillation"]), st.floats(0, 90), st.integers(0, 2)), max_size=10
 )
