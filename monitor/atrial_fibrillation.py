@@ -10,8 +10,8 @@ set aside. Five measures of them go into a logistic regression:
 - ``p_waves``: mean likeness of the beats' P regions to the P wave learnt, on the lead that shows it best, -1 to 1.
 
 Intervals that come again after two, three or four, as in atrial bigeminy and where beats are blocked, are in order
-whatever the regression says. Its log odds, held within 4, are averaged over about four beats; fibrillation begins above BEGINS and ends below ENDS,
-half a window before the beat that showed it.
+whatever the regression says. Its log odds, held within 4, are averaged over about four beats; fibrillation begins above
+BEGINS and ends below ENDS, half a window before the beat that showed it.
 
 The weights were fitted on DS1 of the MIT-BIH Arrhythmia Database, the Malignant Ventricular Ectopy Database, the QT
 Database and the PhysioNet/CinC Challenge 2017, each record weighed by the root of its length; measures and limits were

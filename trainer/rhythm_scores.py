@@ -12,7 +12,7 @@ Source: ANSI/AAMI EC57:2012, 5.3; the manual page of WFDB's ``epicmp``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -83,7 +83,7 @@ class RhythmScore(NamedTuple):
 
     def __add__(self, other: object) -> RhythmScore:
         assert isinstance(other, RhythmScore)
-        return RhythmScore(*(a + b for a, b in zip(self, other, strict=True)))
+        return RhythmScore._make(a + b for a, b in zip(self, other, strict=True))
 
     @property
     def se(self) -> float:
@@ -162,7 +162,7 @@ def score(
     times = [float(np.count_nonzero(part)) / fs for part in durations]
     mine, its = _episodes(ours), _episodes(theirs)
     found, right = (sum(bool(other[a:b].any()) for a, b in one) for one, other in ((mine, theirs), (its, ours)))
-    return RhythmScore(*times, found, len(mine), right, len(its))
+    return RhythmScore._make((*times, found, len(mine), right, len(its)))
 
 
 def _marked(rhythms: Iterable[Span], labels: Sequence[str], end: int) -> NDArray[np.bool_]:
@@ -334,7 +334,7 @@ def rhythm_json(scores: Sequence[SetScore]) -> dict[str, Any]:
     return {"periods": document}
 
 
-def _shares(found: RhythmScore | RunScore) -> Mapping[str, float | None]:
+def _shares(found: RhythmScore | RunScore) -> dict[str, float | None]:
     names = ("se", "ppv", "sp", "episode_se", "episode_ppv")
     shares = {name: float(getattr(found, name)) for name in names if hasattr(found, name)}
     return {name: None if math.isnan(value) else value for name, value in shares.items()}

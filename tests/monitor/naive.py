@@ -557,10 +557,7 @@ def heart_rates(r_peaks: Sequence[int]) -> list[float]:
         if len(rr) < 4:
             rates.append(0.0)
             continue
-        if min(rr[-3:]) > 1.2:
-            rr = rr[-4:]
-        else:
-            rr = rr[len(rr) % 2 :]
+        rr = rr[-4:] if min(rr[-3:]) > 1.2 else rr[len(rr) % 2 :]
         rates.append(60.0 / (_trimmed(rr) if len(rr) >= 8 else mean(rr)))
     return rates
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from statistics import mean, median
 
 import numpy as np
@@ -94,8 +95,8 @@ def test_measures_are_those_of_the_obvious_way(intervals, p):
     def lagged(lag):
         return median(abs(b - a) for a, b in zip(intervals, intervals[lag:], strict=False)) / usual
 
-    changes = [abs(b - a) / usual for a, b in zip(intervals, intervals[1:], strict=False)]
-    pairs = list(zip(intervals, intervals[1:], strict=False))
+    changes = [abs(b - a) / usual for a, b in itertools.pairwise(intervals)]
+    pairs = list(itertools.pairwise(intervals))
     again = [
         abs(a[0] - b[0]) < 0.05 * usual and abs(a[1] - b[1]) < 0.05 * usual
         for n, a in enumerate(pairs)
