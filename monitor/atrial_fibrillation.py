@@ -7,7 +7,8 @@ set aside. Five measures of them go into a logistic regression:
 - ``jumps``: share of changes above a tenth of the median;
 - ``repeats``: share of pairs of neighbouring intervals that come again within 5 %, as sample entropy counts them;
 - ``order``: log of the smallest median difference to the interval one, two or three before;
-- ``p_waves``: mean likeness of the beats' P regions to the P wave learnt, on the lead that shows it best, -1 to 1.
+- ``p_waves``: log of the learnt P wave's size over what varies there, on the lead that shows it best: the mean over
+  the beats, held within P_LEAST and P_MOST, so that no deflection before the QRS outweighs intervals in no order.
 
 Intervals that come again after two, three or four, as in atrial bigeminy and where beats are blocked, are in order
 whatever the regression says. Its log odds, held within 4, are averaged over about four beats; fibrillation begins above
@@ -40,11 +41,12 @@ JUMP: Final = 0.1
 LIKE: Final = 0.05
 ORDERLY: Final = 0.2
 """Of the median change: where intervals two, three or four apart differ by less they repeat with a period."""
+P_LEAST, P_MOST = -1.0, 0.0
 _LEAST: Final = 0.01  # added before a logarithm is taken: smaller differences are the detector's
 
 MEASURES: Final = ("change", "jumps", "repeats", "order", "p_waves")
-WEIGHTS: Final = (0.298, 4.462, -0.823, 0.141, -2.886)
-BIAS: Final = 1.436
+WEIGHTS: Final = (0.310, 4.768, -1.142, 0.053, -2.551)
+BIAS: Final = -1.026
 HELD: Final = 4.0
 SHARE: Final = 0.25
 """Weight of the last answer in the average."""
@@ -58,7 +60,7 @@ PROBABILITY: Final = 100.0 / (1.0 + exp(-BEGINS))
 STATE: Final = np.dtype(
     [
         ("intervals", np.float64, (WINDOW,)),  # s, a ring
-        ("p", np.float64, (WINDOW,)),  # likeness of the P wave of the beat that ends each
+        ("p", np.float64, (WINDOW,)),  # how well the beat that ends each shows P waves
         ("at", np.int64, (WINDOW,)),  # and its R peak
         ("count", np.int64),
         ("odds", np.float64),  # averaged log odds
@@ -93,7 +95,7 @@ def measure(x, count, p_waves, measures):  # type: ignore[no-untyped-def]
     Args:
         x: (WINDOW,) float64, intervals, s, the oldest first.
         count: how many there are, FEWEST to WINDOW.
-        p_waves: mean likeness of their P waves.
+        p_waves: how well their beats show P waves, the mean.
         measures: (len(MEASURES),) float64, receives them.
 
     Returns:
@@ -113,7 +115,7 @@ def measure(x, count, p_waves, measures):  # type: ignore[no-untyped-def]
     measures[1] = jumps / (count - 1)
     measures[2] = repeats / ((count - 1) * (count - 2) / 2)
     measures[3] = log(min(one, two, three) + _LEAST)
-    measures[4] = p_waves
+    measures[4] = min(max(p_waves, P_LEAST), P_MOST)
     four = _difference(x, count, 4, scratch) / usual
     return min(two, min(three, four)) < ORDERLY * one
 
@@ -129,7 +131,7 @@ def forget(af):  # type: ignore[no-untyped-def]
 
 @kernel
 def take(af, r, interval, p):  # type: ignore[no-untyped-def]
-    """Take an interval between two beats of the atria's, s, that ends at `r`; `p` is that beat's likeness of P."""
+    """Take an interval between two beats of the atria's, s, that ends at `r`; `p` tells how its beat shows P waves."""
     if interval > LONGEST:
         return
     count = af["count"]

@@ -95,7 +95,7 @@ ITEM: Final = np.dtype(
         ("sample", np.int64),
         ("emitted", np.int64),
         ("value", np.int64),  # QUALITY: why no lead can be analysed, or OK; NOISE: 0 or a reason; BEAT: AAMI class
-        ("p", np.float64),  # BEAT, REVISION: likeness of its P wave to the one learnt, -1 to 1
+        ("p", np.float64),  # BEAT, REVISION: log of the learnt P wave over what varies there
     ],
     align=True,
 )

@@ -49,8 +49,8 @@ _LAYOUT: Final = layout_of(BED_STATE, tuple(code.name for code in alarms.CODES),
 _ITEM_OF_MARK: Final = np.full(frontend.QRS + 1, -1, np.int64)
 _ITEM_OF_MARK[frontend.SIGNAL] = rhythm.ITEM_QUALITY
 _ITEM_OF_MARK[frontend.QRS] = rhythm.ITEM_QRS
-_P_LIKENESS: Final = beats.FEATURES.index("p_likeness")
-_SECOND_P_LIKENESS: Final = beats.FEATURES.index("second_p_likeness")
+_P_VISIBLE: Final = beats.FEATURES.index("p_visible")
+_SECOND_P_VISIBLE: Final = beats.FEATURES.index("second_p_visible")
 _BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
 """Alarms that the ward itself raises and ends."""
 _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Qrs: 3, Beat: 4, Rhythm: 5, Alarm: 6}
@@ -183,10 +183,10 @@ def _beats(
 
 
 def _p_waves(found: NDArray[np.void], features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Likeness of each beat's P wave to the one learnt, on the lead that shows it best, -1 to 1."""
-    first, second = features[:, _P_LIKENESS], features[:, _SECOND_P_LIKENESS]
-    likeness: NDArray[np.float32] = np.where(found["leads"] > 1, np.maximum(first, second), first)
-    return likeness
+    """How well each beat shows P waves, on the lead that shows them best: log of their size over what varies there."""
+    first, second = features[:, _P_VISIBLE], features[:, _SECOND_P_VISIBLE]
+    visible: NDArray[np.float32] = np.where(found["leads"] > 1, np.maximum(first, second), first)
+    return visible
 
 
 class Ward:

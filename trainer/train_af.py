@@ -2,8 +2,9 @@
 
 Every window of intervals is one example: of DS1 of the MIT-BIH Arrhythmia Database and of the Malignant Ventricular
 Ectopy Database by their rhythm annotations, of the QT Database as other rhythms, of the PhysioNet/CinC Challenge 2017
-by a record's own label, noise left out. The beats, their names and their P waves are the monitor's own. Windows that reach
-back over a change of rhythm are left out. A record weighs as the root of its windows, each class as much as the other.
+by a record's own label, noise left out. The beats, their names and their P waves are the monitor's own. Windows that
+reach back over a change of rhythm are left out. A record weighs as the root of its windows, each class as much as the
+other.
 """
 
 from __future__ import annotations
@@ -51,23 +52,23 @@ class Examples:
 
 
 def beats_of(record: Record) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Times of R, s, classes by number, and the likeness of P, of the beats that the monitor finds."""
+    """Times of R, s, classes by number, and how well they show P waves, of the beats that the monitor finds."""
     _, features, beats = inputs_of(record)
     columns = features_of(len(record.leads))
-    likeness = features[:, columns.index("p_likeness")].astype(np.float64)
-    if "second_p_likeness" in columns:
+    visible = features[:, columns.index("p_visible")].astype(np.float64)
+    if "second_p_visible" in columns:
         both = np.array([(beat.leads or 1) > 1 for beat in beats], np.bool_)
-        second = features[:, columns.index("second_p_likeness")]
-        likeness[both] = np.maximum(likeness, second)[both]
+        second = features[:, columns.index("second_p_visible")]
+        visible[both] = np.maximum(visible, second)[both]
     one, two = models_of(Model(None, None))
     told = (event for events in analyse(record, one, two_leads=two) for event in events)
     names = {beat.sample: beat.aami for beat in told if isinstance(beat, Beat) and beat.final}
     kinds = np.array([AAMI_CLASSES.index(names[beat.sample]) for beat in beats], np.int64)
-    return np.array([beat.sample for beat in beats]) / record.fs, kinds, likeness
+    return np.array([beat.sample for beat in beats]) / record.fs, kinds, visible
 
 
 def windows_of(
-    r: NDArray[np.float64], kinds: NDArray[np.int64], likeness: NDArray[np.float64]
+    r: NDArray[np.float64], kinds: NDArray[np.int64], visible: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Which beats end a window, and its measures."""
     ends: list[int] = []
@@ -79,7 +80,7 @@ def windows_of(
         interval = float(r[n] - r[n - 1])
         if max(kinds[n], kinds[n - 1]) > SUPRAVENTRICULAR or interval > af.LONGEST:
             continue
-        intervals, p = [*intervals, interval][-af.WINDOW :], [*p, float(likeness[n])][-af.WINDOW :]
+        intervals, p = [*intervals, interval][-af.WINDOW :], [*p, float(visible[n])][-af.WINDOW :]
         if len(intervals) < af.FEWEST:
             continue
         x[: len(intervals)] = intervals
@@ -110,8 +111,8 @@ def examples_of(database: str, name: str, label: int | None = None) -> Examples:
     """Windows of one record; with `label` all of them have it."""
     path = find_database(database) / name
     record = read_record(path)
-    r, kinds, likeness = beats_of(record)
-    ends, measures = windows_of(r, kinds, likeness)
+    r, kinds, visible = beats_of(record)
+    ends, measures = windows_of(r, kinds, visible)
     labels = _labels(path, r, record.fs) if label is None else np.full(len(r), label, np.int64)
     kept = labels[ends] != _SKIP
     return Examples(f"{database}/{name}", measures[kept], labels[ends][kept])

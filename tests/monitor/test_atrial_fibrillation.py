@@ -14,7 +14,7 @@ from monitor import atrial_fibrillation as af
 
 
 def follow(intervals, p):
-    """The state after each interval, s; `p` is the likeness of every P wave."""
+    """The state after each interval, s; `p` tells how every beat shows P waves."""
     state = np.zeros(1, af.STATE)[0]
     at, states = 0, []
     for interval in intervals:
@@ -43,13 +43,13 @@ def sinus(count, seed=0):
 
 def test_fibrillation_without_p_waves_is_found_within_twenty_beats():
     """In 20 intervals of 19 of 20 patients; and in 40 of all of them."""
-    assert sum(stands(fibrillating(20, seed), p=0.2) for seed in range(100)) >= 95
-    assert all(stands(fibrillating(40, seed), p=0.2) for seed in range(100))
+    assert sum(stands(fibrillating(20, seed), p=-1.2) for seed in range(100)) >= 95
+    assert all(stands(fibrillating(40, seed), p=-1.2) for seed in range(100))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_sinus_rhythm_is_none_whatever_shows_of_its_p_waves(seed):
-    for p in (0.0, 0.3, 1.0):
+    for p in (-1.5, 0.0, 1.0):
         assert not any(state["on"] for state in follow(sinus(60, seed), p))
 
 
@@ -69,15 +69,15 @@ def test_rhythms_that_repeat_are_none_while_p_waves_show(pattern):
 
 def test_it_begins_and_ends_half_a_window_before_that_shows():
     before, during, after = sinus(40), fibrillating(60), sinus(60, 1)
-    states = follow(before + during, 0.2)
+    states = follow(before + during, -1.2)
     at = np.cumsum([round(interval * 360) for interval in before + during + after])
     (begun,) = {int(state["since"]) for state in states if state["on"]}
     assert abs(int(np.flatnonzero(at == begun)[0]) - len(before)) <= 8
-    states = follow(before + during + after, 0.2)
+    states = follow(before + during + after, -1.2)
     assert states[len(before) + len(during) - 1]["on"]
     assert not states[-1]["on"]
     ended = int(np.flatnonzero(at == int(states[-1]["since"]))[0])
-    assert abs(ended - len(before) - len(during)) <= 10
+    assert abs(ended - len(before) - len(during)) <= 16
 
 
 def test_there_is_no_answer_before_eight_intervals_and_pauses_say_nothing():
@@ -88,7 +88,7 @@ def test_there_is_no_answer_before_eight_intervals_and_pauses_say_nothing():
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.floats(0.25, 2.4), min_size=8, max_size=16), st.floats(-1, 1))
+@given(st.lists(st.floats(0.25, 2.4), min_size=8, max_size=16), st.floats(-2, 2))
 def test_measures_are_those_of_the_obvious_way(intervals, p):
     usual = median(intervals)
 
@@ -107,7 +107,7 @@ def test_measures_are_those_of_the_obvious_way(intervals, p):
         mean(change > 0.1 for change in changes),
         mean(again),
         np.log(min(lagged(1), lagged(2), lagged(3)) + 0.01),
-        p,
+        min(max(p, -1.0), 0.0),
     ]
     x, measures = np.zeros(af.WINDOW), np.zeros(len(af.MEASURES))
     x[: len(intervals)] = intervals

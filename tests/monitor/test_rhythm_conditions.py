@@ -263,13 +263,13 @@ def fibrillating(seconds, start=20.6):
 
 def test_atrial_fibrillation_begins_and_ends_where_it_does():
     r_peaks = fibrillating(40)
-    items = [*beats_at(*BEFORE), *beats_at(*r_peaks, p=0.1), *sinus(r_peaks[-1] + 0.75, 40)]
+    items = [*beats_at(*BEFORE), *beats_at(*r_peaks, p=-1.2), *sinus(r_peaks[-1] + 0.75, 40)]
     said = analyse(items)
     assert conditions(said, "BRADY", "TACHY") == ["AF"]
     labels = [(c.what, c.sample / FS) for c in said if c.what in LABELS]
     assert [what for what, _ in labels] == ["N", "AFIB", "N"]
     assert abs(labels[1][1] - 20.6) < 6
-    assert abs(labels[2][1] - r_peaks[-1]) < 6
+    assert abs(labels[2][1] - r_peaks[-1]) < 8
 
 
 def test_premature_ventricular_beats_are_no_atrial_fibrillation():
