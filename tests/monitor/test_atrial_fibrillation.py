@@ -77,7 +77,7 @@ def test_it_begins_and_ends_half_a_window_before_that_shows():
     assert states[len(before) + len(during) - 1]["on"]
     assert not states[-1]["on"]
     ended = int(np.flatnonzero(at == int(states[-1]["since"]))[0])
-    assert abs(ended - len(before) - len(during)) <= 16
+    assert abs(ended - len(before) - len(during)) <= af.WINDOW + 4
 
 
 def test_there_is_no_answer_before_eight_intervals_and_pauses_say_nothing():
