@@ -508,7 +508,7 @@ def test_what_latched_and_what_was_set_survive_a_snapshot():
     assert other.restore(ward.snapshot(BED)) == BED
     (view,) = other.beds()
     assert (view.alias, view.simulated, view.leads, view.low, view.high) == ("Room 1", True, ("MLII", "V1"), 60, 100)
-    assert [(a.id, a.state) for a in view.alarms] == [(alarm.id, "latched")]
+    assert [(a.id, a.state) for a in view.alarms if a.code != "PAUSE"] == [(alarm.id, "latched")]
     assert view.heart_rate == ward.beds()[0].heart_rate
     (event,) = other.feed(commands=[Acknowledge(BED, alarm.id)])
     assert event.state == "cleared"
