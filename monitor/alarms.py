@@ -65,6 +65,8 @@ PAUSE_STATE: Final = np.dtype([("until", np.float64), ("ceiling", np.int64)], al
 
 REVISED: Final = "revised"
 """Why a condition ends that turns out never to have been."""
+LAPSED: Final = "lapsed"
+"""Why one ends of which nothing has been known for too long."""
 
 _MOST_STEPS: Final = 32
 """Of an alarm's history: the first is kept, and the last ones."""

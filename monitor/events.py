@@ -91,7 +91,7 @@ class Rhythm(Event):
     """The rhythm changed.
 
     Attributes:
-        label: WFDB rhythm string without the parenthesis; see :data:`monitor.rhythm.LABELS`.
+        label: WFDB rhythm string without the parenthesis; see :data:`monitor.conditions.LABELS`.
     """
 
     type: ClassVar[str] = "rhythm"
@@ -204,3 +204,14 @@ class Quality(Event):
     lead: str = ""
     ok: bool = True
     reason: str | None = None
+
+
+def take_rhythm(told: list[Rhythm], rhythm: Rhythm) -> None:
+    """Add a rhythm change to those told before it, so that the list stays in order.
+
+    A rhythm is known later than it begins. One that begins no later than the one told before it replaces that one.
+    """
+    while told and told[-1].sample >= rhythm.sample:
+        told.pop()
+    if not told or told[-1].label != rhythm.label:
+        told.append(rhythm)

@@ -40,7 +40,9 @@ FRONT_END: Final = (
     "frontend",
 )
 """Modules that a sample passes on its way to a beat's window and features."""
-MODULES: Final = ("kernel", *FRONT_END, "rhythm")
+RHYTHM: Final = ("conditions", "rate", "ventricular", "supraventricular", "atrial_fibrillation", "rhythm")
+"""Modules that what was found passes on its way to conditions and rhythms."""
+MODULES: Final = ("kernel", *FRONT_END, *RHYTHM)
 """All that kernels rest on."""
 
 

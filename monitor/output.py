@@ -13,9 +13,11 @@ from typing import Final, TextIO
 
 import numpy as np
 
-from monitor.events import Beat, Event, Rhythm
+from monitor.events import Beat, Event, Rhythm, take_rhythm
 from monitor.exceptions import ConfigError
 from monitor.records import Annotations
+
+__all__ = ["EventLines", "annotations_of", "event_lines", "line_of", "take_rhythm", "write_annotations"]
 
 _EMPTY: Final = b"\0\0"
 """An annotation file without annotations: the mark of its end. Source: WFDB manual, annot(5)."""
@@ -76,17 +78,6 @@ def event_lines(file: str) -> Iterator[EventLines]:
         if stream is not sys.stdout:
             with suppress(OSError):  # closing tries once more to write what write() said could not be written
                 stream.close()
-
-
-def take_rhythm(told: list[Rhythm], rhythm: Rhythm) -> None:
-    """Add a rhythm change to those told before it, so that the list stays in order.
-
-    A rhythm is known later than it begins. One that begins no later than the one told before it replaces that one.
-    """
-    while told and told[-1].sample >= rhythm.sample:
-        told.pop()
-    if not told or told[-1].label != rhythm.label:
-        told.append(rhythm)
 
 
 def annotations_of(events: Iterable[Event]) -> Annotations:

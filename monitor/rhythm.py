@@ -1,27 +1,24 @@
 """Rate, runs and rhythm from detections and labelled beats, on the sample clock.
 
 The kernel consumes, bed by bed and in the order of `emitted`, what the front end and the classifier found, and says
-when a condition begins or ends. Conditions, after the definitions of the PhysioNet/CinC Challenge 2015:
+when a condition of :mod:`monitor.conditions` begins or ends. Several may stand at once: which of them is shown is for
+:mod:`monitor.alarms` to say.
 
-    =============  ====================================================================================
-    ASYSTOLE       no QRS for 4 s
-    EXTREME_TACHY  17 beats at more than 140 per minute: the mean of 16 intervals
-    EXTREME_BRADY  5 beats at less than 40 per minute: the mean of 4 intervals
-    VTACH          5 or more ventricular beats in a row at more than 100 per minute
-    VRUN           3 or more ventricular beats in a row (not while VTACH stands)
-    TACHY, BRADY   the heart rate is beyond the bed's limits (not while the extreme alarm stands)
-    =============  ====================================================================================
+Asystole, and likewise a pause, has two ways to be found: the interval between two beats, and a clock that runs out WAIT
+after its time, so that a beat which arrived in time but is still on its way through the detector counts. Both give the
+same verdict. Where no lead can be analysed, the clock stands still and no interval is measured across: a beat from
+before the loss may be announced during it, so beats announced then count only if they turn out to lie after it.
 
-Asystole has two ways to be found: the interval between two beats, and a clock that runs out WAIT after the 4 s, so
-that a beat which arrived in time but is still on its way through the detector counts. Both give the same verdict.
-Where no lead can be analysed, the clock stands still and no interval is measured across: a beat from before
-the loss may be announced during it, so beats announced then count only if they turn out to lie after it.
+Noise stops no clock: what is found in it counts as a beat, and silence counts. But while it lasts only ASYSTOLE and
+VFIB begin, beats have no names, and what stands is held. The heart rate is unknown RATE_LAPSE after it began. After
+LAPSE of noise or of lost signal all that stands, but for ASYSTOLE and VFIB, ends as lapsed, and the rhythm is NOISE.
+
+While the signal shows ventricular fibrillation, silence is no asystole and beats are none: all else ends. When it no
+longer does, the silence up to then counts, and asystole is told at once where it is due.
 
 A beat counts by its first name at once. If its final one differs, and no signal was lost in between, the last beat is
 taken back and counts anew: what that changes is told as revised, the rest is not told again. A condition that the first
 name had ended begins anew at that beat; a rhythm that it had brought is replaced from where that began.
-
-The heart rate is the mean of the last 8 intervals, of the last 4 when those are longer than 1.2 s.
 """
 
 from __future__ import annotations
@@ -30,163 +27,174 @@ from typing import Final
 
 import numpy as np
 
+from monitor import atrial_fibrillation, rate, supraventricular, ventricular
 from monitor.align import OK
+from monitor.conditions import (
+    AF,
+    ASYSTOLE,
+    ASYSTOLE_AFTER,
+    BIGEMINAL,
+    BIGEMINY,
+    BRADY,
+    BY_NAME,
+    CHANGE,
+    CONDITIONS,
+    DEFAULTS,
+    EVENT_HOLD,
+    EXTREME_BRADY,
+    EXTREME_TACHY,
+    FAST_ATRIAL,
+    FIBRILLATING,
+    IDIOVENTRICULAR,
+    LABELS,
+    NOISY,
+    NONE_DUE,
+    NORMAL,
+    PAUSE,
+    RHYTHM,
+    SETTINGS,
+    STANDING,
+    STANDSTILL,
+    SUPRAVENTRICULAR,
+    TACHY,
+    TRIGEMINAL,
+    TRIGEMINY,
+    UNKNOWN,
+    VF,
+    VFIB,
+    VT,
+    say,
+    set_standing,
+)
 from monitor.ecg import FS
 from monitor.kernel import kernel
 from monitor.quality import BACK
-from monitor.window import NEVER
 
-CONDITIONS: Final = ("ASYSTOLE", "VTACH", "EXTREME_TACHY", "EXTREME_BRADY", "VRUN", "TACHY", "BRADY")
-ASYSTOLE, VTACH, EXTREME_TACHY, EXTREME_BRADY, VRUN, TACHY, BRADY = range(len(CONDITIONS))
+__all__ = ["CHANGE", "CONDITIONS", "DEFAULTS", "ITEM", "LABELS", "RHYTHM", "SETTINGS", "STATE", "room", "start", "step"]
 
-LABELS: Final = ("", "N", "VT", "B", "T", "ASYS")
-"""Rhythm strings by number; the first stands for unknown."""
-_UNKNOWN, _NORMAL, _VT, _BIGEMINY, _TRIGEMINY, _ASYSTOLE = range(len(LABELS))
-
-ASYSTOLE_AFTER: Final = 4.0
 WAIT: Final = 0.45
 """Seconds from an R peak within which a detector that is not searching back has said so."""
 SETTLE: Final = 8.0
 """Seconds from the start of a stream before silence counts: the detector is learning."""
-EXTREME_TACHY_RATE: Final = 140.0
-EXTREME_BRADY_RATE: Final = 40.0
-VT_RATE: Final = 100.0
-LOW, HIGH = 50.0, 120.0
-"""A bed's heart-rate limits unless set otherwise, per minute."""
+RATE_LAPSE: Final = 10.0
+"""Seconds of noise after which the heart rate is unknown."""
+LAPSE: Final = 30.0
+"""Seconds of noise or lost signal for which what stood before is held."""
+FEW: Final = 3
+"""Beats from which there is a rhythm."""
 
-VENTRICULAR: Final = 2
-"""Index of V in :data:`monitor.ecg.AAMI_CLASSES`."""
-
-ITEM_QUALITY, ITEM_QRS, ITEM_REVISION, ITEM_BEAT = range(4)
+ITEM_QUALITY, ITEM_NOISE, ITEM_FIBRILLATION, ITEM_QRS, ITEM_REVISION, ITEM_BEAT = range(6)
 """A revision is the final name of the last beat; one that is known with the next beat's name comes before that."""
+NO_FIBRILLATION, SHOWS_VT, SHOWS_VF = range(3)
+"""What the signal shows: the value of ITEM_FIBRILLATION, whose sample is where that began."""
+
 ITEM: Final = np.dtype(
     [
         ("row", np.int64),
         ("kind", np.int64),
         ("sample", np.int64),
         ("emitted", np.int64),
-        ("value", np.int64),  # QUALITY: why no lead can be analysed, or OK; BEAT, REVISION: AAMI class
+        ("value", np.int64),  # QUALITY: why no lead can be analysed, or OK; NOISE: 0 or a reason; BEAT: AAMI class
+        ("p", np.float64),  # BEAT, REVISION: log of the learnt P wave over what varies there
     ],
     align=True,
 )
-
-CHANGE: Final = np.dtype(
-    [
-        ("row", np.int64),
-        ("code", np.int64),  # a condition, or RHYTHM
-        ("on", np.int64),  # 1 begins, 0 ends; RHYTHM: the label's number
-        ("sample", np.int64),  # onset
-        ("emitted", np.int64),
-        ("value", np.float64),
-        ("limit", np.float64),
-        ("revised", np.int64),  # whether another name of a beat is why
-    ],
-    align=True,
-)
-RHYTHM: Final = -1
-
-_INTERVALS: Final = 16
-_BEATS: Final = 8
-_VENTRICULAR: Final = 300  # a minute of the fastest that can be found
 
 TOLD: Final = np.dtype([("label", np.int64), ("at", np.int64)], align=True)
 """A rhythm and where it was told to begin."""
 
-BEFORE: Final = np.dtype(
+NAMED: Final = np.dtype(
     [
-        ("run", np.int64),
-        ("run_at", np.int64),
-        ("vtach", np.int64),
-        ("vrun", np.int64),
-        ("told", TOLD),
-        ("previous", TOLD),
+        ("ventricular", ventricular.STATE),
+        ("supraventricular", supraventricular.STATE),
+        ("af", atrial_fibrillation.STATE),
+        ("standing", STANDING),
     ],
     align=True,
 )
-"""What stood before the last beat, should that be taken back."""
+"""All that rests on the names of beats."""
 
 STATE: Final = np.dtype(
     [
-        ("low", np.float64),  # heart-rate limits, per minute
-        ("high", np.float64),
+        ("settings", SETTINGS),
         ("reason", np.int64),  # why no lead can be analysed, or OK
         ("usable", np.int64),  # first sample after the signal was last lost
+        ("noise", np.int64),  # 0, or a reason
+        ("quiet", np.int64),  # first sample after the last noise
+        ("fibrillation", np.int64),  # what the signal shows
+        ("fibrillated", np.int64),  # first sample after it last showed fibrillation
         ("since", np.int64),  # from here on silence counts
+        ("time", np.int64),  # up to here time has passed
         ("last_qrs", np.int64),
         ("has_qrs", np.int64),  # whether last_qrs can start an interval
-        ("intervals", np.float64, (_INTERVALS,)),  # s, a ring
-        ("interval_count", np.int64),
-        ("heart_rate", np.float64),  # per minute; 0: unknown
-        ("beat_at", np.int64, (_BEATS,)),  # labelled beats, a ring
-        ("beat_class", np.int64, (_BEATS,)),
-        ("beat_count", np.int64),
-        ("run", np.int64),  # ventricular beats in a row
-        ("run_at", np.int64),
-        ("ventricular_at", np.int64, (_VENTRICULAR,)),  # a ring
-        ("ventricular_count", np.int64),
+        ("passing", np.int64),  # whether the next interval is no rate
+        ("paused", np.int64),  # whether the silence that lasts is known to be a pause
+        ("rate", rate.STATE),
+        ("rate_lapse", np.int64),  # when noise makes the heart rate unknown, or NONE_DUE
+        ("lapse", np.int64),  # when what stands ends because nobody can tell, or NONE_DUE
+        ("pause_until", np.int64),  # when PAUSE ends by itself, or NONE_DUE
         ("told", TOLD),  # the rhythm
         ("previous", TOLD),  # the one before it
-        ("before", BEFORE),
-        ("active", np.int64, (len(CONDITIONS),)),
+        ("told_before", TOLD),  # what they were before the last beat
+        ("previous_before", TOLD),
+        ("named", NAMED),
+        ("before", NAMED),  # what it was before the last beat, should that be taken back
+        ("active", np.int64, (len(CONDITIONS),)),  # what was told to stand
     ],
     align=True,
 )
+
+
+def room(items: int, ends: int) -> int:
+    """How many changes so many items can bring to so many rows that advance."""
+    return 3 * len(CONDITIONS) * (items + ends)
 
 
 @kernel
 def start(state):  # type: ignore[no-untyped-def]
-    """Make a zeroed STATE record ready; the limits are left alone."""
+    """Make a zeroed STATE record ready; the settings are left alone."""
     state["since"] = int((SETTLE - ASYSTOLE_AFTER) * FS)
-
-
-@kernel
-def _say(row, code, on, sample, emitted, value, limit, out, count):  # type: ignore[no-untyped-def]
-    change = out[count]
-    change["row"] = row
-    change["code"] = code
-    change["on"] = on
-    change["sample"] = sample
-    change["emitted"] = emitted
-    change["value"] = value
-    change["limit"] = limit
-    change["revised"] = 0
-    return count + 1
+    state["rate_lapse"] = NONE_DUE
+    state["lapse"] = NONE_DUE
+    state["pause_until"] = NONE_DUE
+    state["named"]["standing"]["until"][:] = NONE_DUE
+    ventricular.start(state["named"]["ventricular"])
+    state["before"] = state["named"]
 
 
 @kernel
 def _set(state, row, code, on, sample, emitted, value, limit, out, count):  # type: ignore[no-untyped-def]
-    """Say so if a condition begins or ends."""
-    if state["active"][code] == on:
+    """Say so if a condition begins or ends; in noise it does neither."""
+    if state["active"][code] == on or (state["noise"] and code not in (ASYSTOLE, VFIB)):
         return count
     state["active"][code] = on
-    return _say(row, code, on, sample, emitted, value, limit, out, count)
+    return say(row, code, on, sample, emitted, value, limit, out, count)
 
 
 @kernel
-def _mean(state, most):  # type: ignore[no-untyped-def]
-    """Mean of the last `most` intervals, s; 0 when there are fewer."""
-    if state["interval_count"] < most:
-        return 0.0
-    total = 0.0
-    for i in range(most):
-        total += state["intervals"][(state["interval_count"] - 1 - i) % _INTERVALS]
-    return total / most
+def _end(state, row, code, emitted, lapsed, out, count):  # type: ignore[no-untyped-def]
+    """A condition ends, whatever the names of beats say."""
+    state["named"]["standing"]["on"][code] = 0
+    state["named"]["standing"]["until"][code] = NONE_DUE
+    state["before"]["standing"]["on"][code] = 0
+    state["before"]["standing"]["until"][code] = NONE_DUE
+    if code == PAUSE:
+        state["pause_until"] = NONE_DUE
+    if not state["active"][code]:
+        return count
+    state["active"][code] = 0
+    count = say(row, code, 0, emitted, emitted, 0.0, 0.0, out, count)
+    out[count - 1]["lapsed"] = lapsed
+    return count
 
 
 @kernel
-def _rate(state, most):  # type: ignore[no-untyped-def]
-    mean = _mean(state, most)
-    return 60.0 / mean if mean > 0.0 else 0.0
-
-
-@kernel
-def _heart_rate(state):  # type: ignore[no-untyped-def]
-    four = _mean(state, 4)
-    if four == 0.0:
-        return 0.0
-    if four > 1.2 or state["interval_count"] < 8:
-        return 60.0 / four
-    return 60.0 / _mean(state, 8)
+def _end_all(state, row, emitted, lapsed, out, count):  # type: ignore[no-untyped-def]
+    """All that stands ends, but for asystole and fibrillation."""
+    for code in range(len(CONDITIONS)):
+        if code not in (ASYSTOLE, VFIB):
+            count = _end(state, row, code, emitted, lapsed, out, count)
+    return count
 
 
 @kernel
@@ -205,36 +213,164 @@ def _relabel(state, row, label, sample, emitted, out, count):  # type: ignore[no
         return count
     _copy(state["told"], state["previous"])
     state["told"]["label"], state["told"]["at"] = label, sample
-    return _say(row, RHYTHM, label, sample, emitted, 0.0, 0.0, out, count)
+    return say(row, RHYTHM, label, sample, emitted, 0.0, 0.0, out, count)
 
 
 @kernel
-def _check_silence(state, row, now, out, count):  # type: ignore[no-untyped-def]
-    """Raise asystole if its time ran out before sample `now`."""
-    if state["reason"] != OK or state["active"][ASYSTOLE]:
-        return count
-    deadline = state["since"] + int((ASYSTOLE_AFTER + WAIT) * FS)
-    if deadline >= now:
-        return count
-    state["heart_rate"] = 0.0
+def _interrupt(state):  # type: ignore[no-untyped-def]
+    """The beats that come next do not follow those before; the last can no longer be taken back."""
+    ventricular.interrupt(state["named"]["ventricular"])
+    supraventricular.interrupt(state["named"]["supraventricular"])
+
+
+# -- time
+
+
+@kernel
+def _silence_due(state, seconds):  # type: ignore[no-untyped-def]
+    """When so many seconds without a beat are over, and a beat would be known; or NONE_DUE."""
+    if state["reason"] != OK or state["fibrillation"] == SHOWS_VF:
+        return NONE_DUE
+    return max(state["since"] + int((seconds + WAIT) * FS), state["time"])
+
+
+@kernel
+def _asystole_due(state):  # type: ignore[no-untyped-def]
+    if state["active"][ASYSTOLE]:
+        return NONE_DUE
+    return _silence_due(state, state["settings"]["asystole_s"])
+
+
+@kernel
+def _pause_due(state):  # type: ignore[no-untyped-def]
+    if state["paused"] or state["active"][ASYSTOLE] or state["noise"] or not state["has_qrs"]:
+        return NONE_DUE
+    if state["passing"] or state["settings"]["pause_s"] >= state["settings"]["asystole_s"]:
+        return NONE_DUE
+    return _silence_due(state, state["settings"]["pause_s"])
+
+
+@kernel
+def _next_end(state):  # type: ignore[no-untyped-def]
+    """The condition that is the next to end by itself, and when."""
+    code, due = PAUSE, state["pause_until"]
+    for other in BY_NAME:
+        until = state["named"]["standing"]["until"][other]
+        if until < due:
+            code, due = other, until
+    return code, due
+
+
+@kernel
+def _pass_time(state, row, now, out, count):  # type: ignore[no-untyped-def]
+    """Let everything happen whose time ran out before sample `now`, in its order."""
+    while True:
+        asystole, pause = _asystole_due(state), _pause_due(state)
+        code, end = _next_end(state)
+        due = min(min(asystole, pause), min(end, min(state["rate_lapse"], state["lapse"])))
+        if due >= now:
+            state["time"] = now
+            return count
+        if due == end:
+            count = _end(state, row, code, due, 0, out, count)
+        elif due == state["rate_lapse"]:
+            state["rate_lapse"] = NONE_DUE
+            rate.forget(state["rate"])
+            state["passing"] = 1
+        elif due == state["lapse"]:
+            state["lapse"] = NONE_DUE
+            atrial_fibrillation.forget(state["named"]["af"])
+            atrial_fibrillation.forget(state["before"]["af"])
+            count = _end_all(state, row, due, 1, out, count)
+            if not state["active"][ASYSTOLE] and not state["active"][VFIB]:
+                count = _relabel(state, row, NOISY, due, due, out, count)
+        elif due == pause:
+            limit = state["settings"]["pause_s"]
+            state["paused"] = 1
+            state["pause_until"] = NONE_DUE
+            count = _set(state, row, PAUSE, 1, state["last_qrs"], due, limit, limit, out, count)
+        else:
+            count = _stand_still(state, row, due, out, count)
+
+
+@kernel
+def _stand_still(state, row, due, out, count):  # type: ignore[no-untyped-def]
+    """The time of asystole ran out."""
+    rate.forget(state["rate"])
     onset = state["last_qrs"] if state["has_qrs"] else state["since"]
-    count = _set(state, row, ASYSTOLE, 1, onset, deadline, ASYSTOLE_AFTER, ASYSTOLE_AFTER, out, count)
-    return _relabel(state, row, _ASYSTOLE, onset, deadline, out, count)
+    limit = state["settings"]["asystole_s"]
+    count = _set(state, row, ASYSTOLE, 1, onset, due, limit, limit, out, count)
+    return _relabel(state, row, STANDSTILL, max(onset, state["fibrillated"]), due, out, count)
+
+
+# -- what the signal allows and shows
+
+
+@kernel
+def _await(state, now):  # type: ignore[no-untyped-def]
+    """Noise or a loss of signal bounds how long what stands is held; neither does not."""
+    if state["reason"] == OK and state["noise"] == 0:
+        state["lapse"] = NONE_DUE
+    elif state["lapse"] == NONE_DUE:
+        state["lapse"] = now + int(LAPSE * FS)
 
 
 @kernel
 def _on_quality(state, sample, reason):  # type: ignore[no-untyped-def]
     if reason != OK:
         state["has_qrs"] = 0
-        state["interval_count"] = 0
-        state["heart_rate"] = 0.0
-        state["run"] = 0
-        state["beat_count"] = 0
+        rate.forget(state["rate"])
+        _interrupt(state)
+        if state["active"][PAUSE]:
+            state["pause_until"] = sample + int(EVENT_HOLD * FS)
     elif state["reason"] != OK:
         state["usable"] = sample - BACK + 1
         state["has_qrs"] = 1 if state["last_qrs"] >= state["usable"] else 0
         state["since"] = state["last_qrs"] if state["has_qrs"] else sample
-    state["reason"] = reason
+    before, state["reason"] = state["reason"], reason
+    if (before == OK) != (reason == OK):
+        _await(state, sample)
+
+
+@kernel
+def _on_noise(state, sample, reason):  # type: ignore[no-untyped-def]
+    if (state["noise"] == 0) != (reason == 0):
+        if reason:
+            state["rate_lapse"] = sample + int(RATE_LAPSE * FS)
+            _interrupt(state)
+        else:
+            state["rate_lapse"] = NONE_DUE
+            state["quiet"] = sample
+    state["noise"] = reason
+    _await(state, sample)
+
+
+@kernel
+def _on_fibrillation(state, row, sample, emitted, value, out, count):  # type: ignore[no-untyped-def]
+    before, state["fibrillation"] = state["fibrillation"], value
+    if value == SHOWS_VF and before != SHOWS_VF:
+        rate.forget(state["rate"])
+        _interrupt(state)
+        atrial_fibrillation.forget(state["named"]["af"])
+        count = _end(state, row, ASYSTOLE, emitted, 0, out, count)
+        count = _end_all(state, row, emitted, 0, out, count)
+        count = _set(state, row, VFIB, 1, sample, emitted, 0.0, 0.0, out, count)
+        return _relabel(state, row, VF, sample, emitted, out, count)
+    if before == SHOWS_VF and value != SHOWS_VF:
+        state["passing"] = 1
+        state["fibrillated"] = sample
+        count = _set(state, row, VFIB, 0, sample, emitted, 0.0, 0.0, out, count)
+    runs = state["named"]["ventricular"]
+    if value == SHOWS_VT and not state["noise"] and runs["count"]:
+        r = runs["at"][(runs["count"] - 1) % ventricular.BEATS]
+        ventricular.judge_run(runs, state["named"]["standing"], state["settings"], r, True)
+        count = _tell(state, row, r, emitted, 0, out, count)
+    if value == SHOWS_VT and not state["active"][ASYSTOLE]:
+        count = _relabel(state, row, VT, sample, emitted, out, count)
+    return count
+
+
+# -- beats as they are found
 
 
 @kernel
@@ -242,148 +378,180 @@ def _on_qrs(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
     if state["reason"] != OK or r < state["usable"]:
         state["last_qrs"] = r
         return count
-    interval = 0.0
-    if state["has_qrs"]:
-        interval = (r - state["last_qrs"]) / FS
-        if interval > ASYSTOLE_AFTER and state["active"][ASYSTOLE] == 0:
-            count = _set(state, row, ASYSTOLE, 1, state["last_qrs"], emitted, interval, ASYSTOLE_AFTER, out, count)
-        state["intervals"][state["interval_count"] % _INTERVALS] = interval
-        state["interval_count"] += 1
+    interval = (r - state["last_qrs"]) / FS if state["has_qrs"] else 0.0
+    since = state["last_qrs"]
     state["last_qrs"] = r
     state["has_qrs"] = 1
     state["since"] = max(state["since"], r)
+    if state["fibrillation"] == SHOWS_VF:
+        state["passing"] = 1
+        return count
+    count = _weigh_silence(state, row, since, r, interval, emitted, out, count)
+    if state["told"]["label"] == STANDSTILL:
+        count = _relabel(state, row, NORMAL, r, emitted, out, count)
+    blind = state["noise"] and state["rate_lapse"] == NONE_DUE
+    if interval > 0.0 and not blind:
+        if state["passing"]:
+            state["passing"] = 0
+        else:
+            rate.add(state["rate"], interval, state["named"]["ventricular"]["run"])
+    if state["rate"]["shown"] == 0.0 or blind:  # not known: what stood before a loss of signal stands until it is
+        return count
+    return _weigh_rate(state, row, r, emitted, out, count)
+
+
+@kernel
+def _weigh_silence(state, row, since, r, interval, emitted, out, count):  # type: ignore[no-untyped-def]
+    """See whether the interval that ends at `r` was a pause or asystole, or ends one."""
+    settings = state["settings"]
+    paused = interval > settings["pause_s"] and not state["passing"] and not state["active"][ASYSTOLE]
+    if paused:
+        count = _set(state, row, PAUSE, 1, since, emitted, interval, settings["pause_s"], out, count)
+    if state["active"][PAUSE] and (paused or state["pause_until"] == NONE_DUE):
+        state["pause_until"] = emitted + int(EVENT_HOLD * FS)
+    state["paused"] = 0
+    limit = settings["asystole_s"]
+    if interval > limit and not state["active"][ASYSTOLE]:
+        count = _set(state, row, ASYSTOLE, 1, since, emitted, interval, limit, out, count)
     if state["active"][ASYSTOLE]:
-        state["interval_count"] = 0  # the pause is not a rate
-        count = _set(state, row, ASYSTOLE, 0, r, emitted, 0.0, ASYSTOLE_AFTER, out, count)
-    if state["told"]["label"] == _ASYSTOLE:
-        count = _relabel(state, row, _NORMAL, r, emitted, out, count)
-    rate = _heart_rate(state)
-    state["heart_rate"] = rate
-    if rate == 0.0:  # not known yet: what stood before a loss of signal stands until it is
-        return count
-    fast = _rate(state, 16)
-    slow = _rate(state, 4)
-    if fast == 0.0 and state["active"][EXTREME_TACHY]:
-        fast = rate
-    is_fast = 1 if fast > EXTREME_TACHY_RATE else 0
-    is_slow = 1 if slow < EXTREME_BRADY_RATE else 0
-    over = 1 if rate > state["high"] and is_fast == 0 else 0
-    under = 1 if rate < state["low"] and is_slow == 0 else 0
-    count = _set(state, row, EXTREME_TACHY, is_fast, r, emitted, fast, EXTREME_TACHY_RATE, out, count)
-    count = _set(state, row, EXTREME_BRADY, is_slow, r, emitted, slow, EXTREME_BRADY_RATE, out, count)
-    count = _set(state, row, TACHY, over, r, emitted, rate, state["high"], out, count)
-    return _set(state, row, BRADY, under, r, emitted, rate, state["low"], out, count)
-
-
-@kernel
-def _is_periodic(state, period):  # type: ignore[no-untyped-def]
-    """Whether the last six beats repeat one ventricular beat every `period`."""
-    if state["beat_count"] < 6:
-        return False
-    for phase in range(period):
-        fits = True
-        for i in range(6):
-            is_v = state["beat_class"][(state["beat_count"] - 1 - i) % _BEATS] == VENTRICULAR
-            if is_v != (i % period == phase):
-                fits = False
-        if fits:
-            return True
-    return False
-
-
-@kernel
-def _take(state, r, aami):  # type: ignore[no-untyped-def]
-    """Add a beat to those known."""
-    state["beat_at"][state["beat_count"] % _BEATS] = r
-    state["beat_class"][state["beat_count"] % _BEATS] = aami
-    state["beat_count"] += 1
-    if aami == VENTRICULAR:
-        state["ventricular_at"][state["ventricular_count"] % _VENTRICULAR] = r
-        state["ventricular_count"] += 1
-        if state["run"] == 0:
-            state["run_at"] = r
-        state["run"] += 1
-    else:
-        state["run"] = 0
-
-
-@kernel
-def _take_back(state):  # type: ignore[no-untyped-def]
-    """Take the last beat from those known."""
-    state["beat_count"] -= 1
-    if state["beat_class"][state["beat_count"] % _BEATS] == VENTRICULAR:
-        state["ventricular_count"] -= 1
-        state["ventricular_at"][state["ventricular_count"] % _VENTRICULAR] = NEVER
-    state["run"], state["run_at"] = state["before"]["run"], state["before"]["run_at"]
-
-
-@kernel
-def _on_beat(state, row, r, aami, emitted, out, count):  # type: ignore[no-untyped-def]
-    if state["reason"] != OK or r < state["usable"]:
-        return count
-    before = state["before"]
-    before["run"], before["run_at"] = state["run"], state["run_at"]
-    before["vtach"], before["vrun"] = state["active"][VTACH], state["active"][VRUN]
-    _copy(state["told"], before["told"])
-    _copy(state["previous"], before["previous"])
-    _take(state, r, aami)
-    return _weigh(state, row, r, emitted, out, count)
-
-
-@kernel
-def _on_revision(state, row, r, aami, emitted, out, count):  # type: ignore[no-untyped-def]
-    last = (state["beat_count"] - 1) % _BEATS
-    if state["beat_count"] == 0 or state["beat_at"][last] != r or state["beat_class"][last] == aami:
-        return count
-    _take_back(state)
-    _take(state, r, aami)
-    first = count
-    count = _weigh(state, row, r, emitted, out, count)
-    for i in range(first, count):
-        out[i]["revised"] = 1
-    before = state["before"]
-    changed = state["told"]["label"] != before["told"]["label"]
-    _copy(before["told"] if changed else before["previous"], state["previous"])
+        count = _set(state, row, ASYSTOLE, 0, r, emitted, 0.0, limit, out, count)
     return count
 
 
 @kernel
-def _weigh(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
-    """See what the last beat, at `r`, makes of runs and of the rhythm, given what stood before it."""
-    before = state["before"]
-    run = state["run"]
-    rate = 0.0
-    if run >= 3:
-        span = min(run, 5) - 1
-        first = state["beat_at"][(state["beat_count"] - 1 - span) % _BEATS]
-        rate = 60.0 * span * FS / max(r - first, 1)
-    vtach = 1 if run >= 5 and rate > VT_RATE else 0
-    if run:  # a slower ventricular beat within the run does not end the tachycardia; one of another kind does
-        vtach = max(vtach, before["vtach"])
-    vrun = 1 if run >= 3 and vtach == 0 else 0
-    begun = state["run_at"] if run else r
-    count = _set(state, row, VTACH, vtach, r if before["vtach"] else begun, emitted, rate, VT_RATE, out, count)
-    count = _set(state, row, VRUN, vrun, r if before["vrun"] else begun, emitted, float(run), 3.0, out, count)
-    label = _NORMAL
-    at = r
+def _weigh_rate(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
+    """See whether the heart rate is beyond its limits."""
+    settings, active, known = state["settings"], state["active"], state["rate"]
+    shown = known["shown"]
+    fast, slow = rate.of_last(known, rate.INTERVALS), rate.of_last(known, rate.FEW)
+    if fast == 0.0 and active[EXTREME_TACHY]:
+        fast = shown
+    is_fast = rate.is_above(fast, settings["extreme_high"], active[EXTREME_TACHY])
+    is_slow = rate.is_below(slow, settings["extreme_low"], active[EXTREME_BRADY])
+    over = 0 if is_fast else rate.is_above(shown, settings["high"], active[TACHY])
+    under = 0 if is_slow else rate.is_below(shown, settings["low"], active[BRADY])
+    count = _set(state, row, EXTREME_TACHY, is_fast, r, emitted, fast, settings["extreme_high"], out, count)
+    count = _set(state, row, EXTREME_BRADY, is_slow, r, emitted, slow, settings["extreme_low"], out, count)
+    count = _set(state, row, TACHY, over, r, emitted, shown, settings["high"], out, count)
+    return _set(state, row, BRADY, under, r, emitted, shown, settings["low"], out, count)
+
+
+# -- beats as they are named
+
+
+@kernel
+def _take(state, r, aami, p, emitted):  # type: ignore[no-untyped-def]
+    """Take a beat by its name: what that makes stand."""
+    named = state["named"]
+    runs, atrial, standing = named["ventricular"], named["supraventricular"], named["standing"]
+    seen = state["fibrillation"] == SHOWS_VT
+    aami = ventricular.take(runs, standing, state["settings"], r, aami, emitted, atrial["usual"], seen)
+    interval = ventricular.interval(runs, 0)
+    supraventricular.take(atrial, r, aami, interval)
+    if aami <= SUPRAVENTRICULAR and interval > 0.0 and ventricular.kind(runs, 1) <= SUPRAVENTRICULAR:
+        atrial_fibrillation.take(named["af"], r, interval, p)
+    af = named["af"]
+    likely = atrial_fibrillation.probability(af)
+    set_standing(standing, AF, af["on"], af["since"], likely, atrial_fibrillation.PROBABILITY)
+
+
+@kernel
+def _tell(state, row, r, emitted, revised, out, count):  # type: ignore[no-untyped-def]
+    """Tell what now stands by the names of beats; what another name had ended begins anew at `r`."""
+    standing, before = state["named"]["standing"], state["before"]["standing"]
+    for code in BY_NAME:
+        on = standing["on"][code]
+        if state["active"][code] == on:
+            continue
+        at = standing["onset"][code] if on and not before["on"][code] else r
+        first = count
+        count = _set(state, row, code, on, at, emitted, standing["value"][code], standing["limit"][code], out, count)
+        if count > first:
+            out[first]["revised"] = revised
+    return count
+
+
+@kernel
+def _ignored(state, r):  # type: ignore[no-untyped-def]
+    """Whether a name means nothing: no signal, noise, fibrillation."""
+    if state["reason"] != OK or state["noise"] or state["fibrillation"] == SHOWS_VF:
+        return True
+    return r < max(state["usable"], max(state["quiet"], state["fibrillated"]))
+
+
+@kernel
+def _on_beat(state, row, r, aami, p, emitted, out, count):  # type: ignore[no-untyped-def]
+    if _ignored(state, r):
+        return count
+    state["before"] = state["named"]
+    _copy(state["told"], state["told_before"])
+    _copy(state["previous"], state["previous_before"])
+    _take(state, r, aami, p, emitted)
+    count = _tell(state, row, r, emitted, 0, out, count)
+    return _name_rhythm(state, row, r, emitted, 0, out, count)
+
+
+@kernel
+def _on_revision(state, row, r, aami, p, emitted, out, count):  # type: ignore[no-untyped-def]
+    runs = state["named"]["ventricular"]
+    last = (runs["count"] - 1) % ventricular.BEATS
+    if _ignored(state, r) or runs["count"] == 0 or runs["at"][last] != r or runs["kind"][last] == aami:
+        return count
+    state["named"] = state["before"]
+    _take(state, r, aami, p, emitted)
+    count = _tell(state, row, r, emitted, 1, out, count)
+    count = _name_rhythm(state, row, r, emitted, 1, out, count)
+    changed = state["told"]["label"] != state["told_before"]["label"]
+    _copy(state["told_before"] if changed else state["previous_before"], state["previous"])
+    return count
+
+
+@kernel
+def _rhythm_of(state, r):  # type: ignore[no-untyped-def]
+    """The rhythm that the beats up to the last, at `r`, make, and where it began; UNKNOWN: too few of them."""
+    named = state["named"]
+    runs, standing, af = named["ventricular"], named["standing"], named["af"]
+    told = state["told_before"]
+    if state["fibrillation"] == SHOWS_VT or runs["was_fast"]:
+        return VT, runs["run_at"] if runs["run"] and told["label"] != IDIOVENTRICULAR else r
+    if runs["run"] >= ventricular.RUN:
+        return IDIOVENTRICULAR, runs["run_at"]
+    if af["on"]:  # it began where that shows, unless another rhythm was told since
+        return FIBRILLATING, max(af["since"], told["at"]) if told["label"] in (NORMAL, UNKNOWN) else r
+    if standing["on"][BIGEMINY]:
+        return BIGEMINAL, ventricular.pattern_at(runs, 2)
+    if standing["on"][TRIGEMINY]:
+        return TRIGEMINAL, ventricular.pattern_at(runs, 3)
+    if supraventricular.is_tachycardia(named["supraventricular"], r):
+        return FAST_ATRIAL, named["supraventricular"]["run_at"]
+    if runs["count"] < FEW:
+        return UNKNOWN, r
+    if told["label"] == FIBRILLATING:
+        return NORMAL, max(af["since"], told["at"] + 1)
+    if told["label"] == VF:
+        return NORMAL, state["fibrillated"]
+    return NORMAL, r
+
+
+@kernel
+def _name_rhythm(state, row, r, emitted, revised, out, count):  # type: ignore[no-untyped-def]
+    """Tell the rhythm if it changed, given what was told before the last beat."""
     if state["active"][ASYSTOLE]:
         return count
-    if run >= 3 and rate > VT_RATE:
-        label, at = _VT, state["run_at"]
-    elif _is_periodic(state, 2):
-        label = _BIGEMINY
-    elif _is_periodic(state, 3):
-        label = _TRIGEMINY
-    if label >= _BIGEMINY:
-        at = state["beat_at"][(state["beat_count"] - 6) % _BEATS]
-    if label == _NORMAL and state["beat_count"] < 3:
+    label, at = _rhythm_of(state, r)
+    if label == UNKNOWN:
         return count
-    if state["told"]["label"] != before["told"]["label"]:  # the beat's first name brought it
-        if not _is(state["told"], before["previous"]):
+    before = state["told_before"]
+    if state["told"]["label"] != before["label"]:  # the beat's first name brought it
+        if label == before["label"]:  # what was told before goes on
+            at = before["at"]
+        if not _is(state["told"], state["previous_before"]):
             at = min(at, state["told"]["at"])
-        elif label == before["told"]["label"]:  # it had ended, and the first name let it go on
-            at = before["told"]["at"]
-    return _relabel(state, row, label, at, emitted, out, count)
+    first = count
+    count = _relabel(state, row, label, at, emitted, out, count)
+    if count > first:
+        out[first]["revised"] = revised
+    return count
 
 
 @kernel
@@ -394,7 +562,7 @@ def step(states, items, ends, out):  # type: ignore[no-untyped-def]
         states: (beds,) STATE.
         items: (n,) ITEM, ordered by row, then emitted, then kind.
         ends: (k, 2) int64, rows that advanced, ascending, and the samples they have processed.
-        out: CHANGE records to fill; room for ``8 * n + 2 * k``.
+        out: CHANGE records to fill; room for ``room(n, k)``.
 
     Returns:
         How many changes there are.
@@ -406,16 +574,20 @@ def step(states, items, ends, out):  # type: ignore[no-untyped-def]
         state = states[row]
         while i < items.size and items[i]["row"] == row:
             item = items[i]
-            emitted = item["emitted"]
-            count = _check_silence(state, row, emitted, out, count)
+            at, r, value, p = item["emitted"], item["sample"], item["value"], item["p"]
+            count = _pass_time(state, row, at, out, count)
             if item["kind"] == ITEM_QUALITY:
-                _on_quality(state, emitted, item["value"])
+                _on_quality(state, at, value)
+            elif item["kind"] == ITEM_NOISE:
+                _on_noise(state, at, value)
+            elif item["kind"] == ITEM_FIBRILLATION:
+                count = _on_fibrillation(state, row, r, at, value, out, count)
             elif item["kind"] == ITEM_QRS:
-                count = _on_qrs(state, row, item["sample"], emitted, out, count)
+                count = _on_qrs(state, row, r, at, out, count)
             elif item["kind"] == ITEM_REVISION:
-                count = _on_revision(state, row, item["sample"], item["value"], emitted, out, count)
+                count = _on_revision(state, row, r, value, p, at, out, count)
             else:
-                count = _on_beat(state, row, item["sample"], item["value"], emitted, out, count)
+                count = _on_beat(state, row, r, value, p, at, out, count)
             i += 1
-        count = _check_silence(state, row, end, out, count)
+        count = _pass_time(state, row, end, out, count)
     return count

@@ -18,10 +18,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, frontend, judge, rhythm
+from monitor import alarms, align, beats, frontend, judge, rhythm
 from monitor.alarm_states import END, ONSET
 from monitor.alarm_table import CODES, INDEX, OF_REASON, detail_of
-from monitor.alarms import BEAT, REVISED, Bedside, Happening, History
+from monitor.alarms import BEAT, LAPSED, REVISED, Bedside, Happening, History
 from monitor.align import Run, Sequencer
 from monitor.classifier import Names
 from monitor.commands import (
@@ -68,6 +68,11 @@ MAX_TABLES: Final = 64
 
 _LAYOUT: Final = layout_of(BED_STATE, tuple(code.name for code in CODES), rhythm.CONDITIONS, rhythm.LABELS)
 assert set(rhythm.CONDITIONS) <= set(INDEX), "each condition has its alarm"
+_ITEM_OF_MARK: Final = np.full(frontend.QRS + 1, -1, np.int64)
+_ITEM_OF_MARK[frontend.SIGNAL] = rhythm.ITEM_QUALITY
+_ITEM_OF_MARK[frontend.QRS] = rhythm.ITEM_QRS
+_P_VISIBLE: Final = beats.FEATURES.index("p_visible")
+_SECOND_P_VISIBLE: Final = beats.FEATURES.index("second_p_visible")
 _BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
 """Alarms that the ward itself raises and ends."""
 _BY_SIGNAL: Final = (*rhythm.CONDITIONS, "LEAD_OFF", *OF_REASON.values())
@@ -224,6 +229,13 @@ def _poor_signal(at: int, sample: int, reason: str) -> list[Happening]:
         Happening(at, 0, code, ONSET if reason == why else END, sample, detail=detail_of(why))
         for why, code in OF_REASON.items()
     ]
+
+
+def _p_waves(found: NDArray[np.void], features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How well each beat shows P waves, on the lead that shows them best: log of their size over what varies there."""
+    first, second = features[:, _P_VISIBLE], features[:, _SECOND_P_VISIBLE]
+    visible: NDArray[np.float32] = np.where(found["leads"] > 1, np.maximum(first, second), first)
+    return visible
 
 
 class Ward:
@@ -400,8 +412,9 @@ class Ward:
         mark_count, beat_count = frontend.tick(self.state["front"], segments, samples, self._table_array, *room)
         self._keep_waves(runs, segments, room.wave)
         marks, found = room.marks[:mark_count], room.found[:beat_count]
-        labels, probabilities, answers = self._name(found, room.windows[:beat_count], room.features[:beat_count])
-        changes = self._rhythm(runs, marks, found, labels)
+        features = room.features[:beat_count]
+        labels, probabilities, answers = self._name(found, room.windows[:beat_count], features)
+        changes = self._rhythm(runs, marks, found, labels, features)
         return self._tell(runs, marks, found, labels, probabilities, answers, changes)
 
     def _stage(self, runs: Sequence[tuple[_Bed, Run]]) -> tuple[NDArray[np.void], NDArray[np.float32], int]:
@@ -439,23 +452,25 @@ class Ward:
         marks: NDArray[np.void],
         found: NDArray[np.void],
         labels: NDArray[np.int64],
+        features: NDArray[np.float32],
     ) -> NDArray[np.void]:
-        marks = marks[(marks["kind"] == frontend.QRS) | (marks["kind"] == frontend.SIGNAL)]
+        kinds = _ITEM_OF_MARK[marks["kind"]]
+        marks, kinds = marks[kinds >= 0], kinds[kinds >= 0]
         items = np.empty(len(marks) + len(found), rhythm.ITEM)
         n = len(marks)
-        kind = np.where(marks["kind"] == frontend.QRS, rhythm.ITEM_QRS, rhythm.ITEM_QUALITY)
         stage = np.where(found["first"], rhythm.ITEM_BEAT, rhythm.ITEM_REVISION)
         for name, of_mark, of_beat in (
             ("row", marks["row"], found["row"]),
-            ("kind", kind, stage),
+            ("kind", kinds, stage),
             ("sample", marks["sample"], found["sample"]),
             ("emitted", marks["emitted"], found["emitted"]),
             ("value", marks["value"], labels),
+            ("p", 0.0, _p_waves(found, features)),
         ):
             items[name][:n], items[name][n:] = of_mark, of_beat
         items = items[np.lexsort((items["kind"], items["emitted"], items["row"]))]
         ends = np.array(sorted({(bed.row, bed.position) for bed, _ in runs}), np.int64)
-        changes = np.empty(8 * len(items) + 4 * len(ends), rhythm.CHANGE)
+        changes = np.empty(rhythm.room(len(items), len(ends)), rhythm.CHANGE)
         count = rhythm.step(self.state["rhythm"], items, ends, changes)
         return changes[:count]
 
@@ -501,13 +516,13 @@ class Ward:
                 why = "beats are named by rule" if beat.p is None else "beats of two leads are named from one"
                 cause, reason = (ONSET, why) if bed.broken else (END, None)
                 happenings[bed.row].append(Happening(emitted, 2, "MODEL", cause, beat.sample, reason=reason))
-        for row, code, on, sample, emitted, value, limit, revised in changes.tolist():
+        for row, code, on, sample, emitted, value, limit, revised, lapsed in changes.tolist():
             bed = by_row[row]
             at = bed.emitted(emitted)
             if code == rhythm.RHYTHM:
                 events.append(Rhythm(bed.name, bed.device(sample), at, rhythm.LABELS[on]))
             else:
-                cause, reason = ONSET if on else END, REVISED if revised else None
+                cause, reason = ONSET if on else END, REVISED if revised else LAPSED if lapsed else None
                 step = (rhythm.CONDITIONS[code], cause, bed.device(sample), value, limit, reason)
                 happenings[row].append(Happening(emitted, 1, *step))
         for row, bed in by_row.items():
@@ -612,8 +627,8 @@ class Ward:
         bedside = self._bedside(bed)
         active = bedside.active(bed.last_sample)
         quiet = any(alarm.code == "NO_DATA" for alarm in active)
-        rate = float(state["heart_rate"])
-        recent = state["ventricular_at"][: int(min(state["ventricular_count"], len(state["ventricular_at"])))]
+        rate = float(state["rate"]["shown"])
+        recent = state["named"]["ventricular"]["ventricular_at"]
         pvc = int(np.count_nonzero(recent > bed.position - 60 * FS)) if bed.position >= 60 * FS else None
         leads = tuple(bed.lead_name(lead) for lead in range(int(row["front"]["leads"])))
         return BedView(

@@ -23,6 +23,10 @@ Records = Annotated[str, typer.Option(help="Records, for instance 100,101 or DS2
 ComparedLeads = Annotated[
     str, typer.Option("--leads", help="Leads by name or number, for instance MLII,V1; or first, second, both, compare.")
 ]
+RhythmLeads = Annotated[
+    str,
+    typer.Option("--leads", help="Leads by name or number, for instance MLII,V1; a record's first two if not given."),
+]
 Noise = Annotated[
     str, typer.Option(metavar="em|ma|bw", help="Add noise of the Noise Stress Test Database from 5:00 on.")
 ]
@@ -213,6 +217,37 @@ def _sounded(db: str, records: str) -> dict[Path, Sounded] | None:
     if unknown := [name for name in names if name not in known]:
         raise RecordError(f"no alarm of {', '.join(unknown)} is in it", where=str(folder / "ALARMS"))
     return {folder / name: known[name] for name in names}
+
+
+@evaluate.command()
+def rhythm(
+    db: Database = "mitdb",
+    records: Records = "",
+    leads: RhythmLeads = "",
+    model: ModelFile = None,
+    model_sha256: ModelDigest = None,
+    other_model: OtherModel = None,
+    other_model_sha256: OtherDigest = None,
+    json_file: JsonFile = None,
+    markdown_file: MarkdownFile = None,
+    processes: Processes = 2,
+) -> None:
+    """Score rhythms by duration and by episode, and runs of ectopic beats one by one.
+
+    Records need rhythm annotations; where no beats are annotated the counts of runs mean nothing.
+    """
+    from trainer.options import words
+    from trainer.rhythm_scores import RhythmJob, listen_all, rhythm_json, rhythm_tables, score_sets
+    from trainer.runs import Model, models_of
+
+    paths = _records(db, records)
+    _writable(json_file, markdown_file)
+    pinned = Model(model, model_sha256, other_model, other_model_sha256)
+    digests = models_of(pinned).digests
+    told = listen_all([RhythmJob(path, tuple(words(leads)), pinned) for path in paths], processes)
+    scores = score_sets(told)
+    heading: dict[str, Any] = {"scored": "rhythm", "database": db, "leads": leads, **digests}
+    _report(heading | rhythm_json(scores), rhythm_tables(told, scores), json_file, markdown_file)
 
 
 def _records(db: str, records: str, *, preferred: Sequence[str] = ()) -> list[Path]:

@@ -15,9 +15,24 @@ sys.path.insert(0, str(Path(__file__).parent))  # `import naive`, `import stream
 
 
 def kernel_modules() -> list[ModuleType]:
-    from monitor import align, beats, filters, frontend, judge, qrs, quality, rhythm
+    from monitor import (
+        align,
+        atrial_fibrillation,
+        beats,
+        conditions,
+        filters,
+        frontend,
+        judge,
+        qrs,
+        quality,
+        rate,
+        rhythm,
+        supraventricular,
+        ventricular,
+    )
 
-    return [align, beats, filters, frontend, judge, qrs, quality, rhythm]
+    of_rhythm = [conditions, rate, ventricular, supraventricular, atrial_fibrillation, rhythm]
+    return [align, beats, filters, frontend, judge, qrs, quality, *of_rhythm]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarm_table, alarms, align, judge, plausible, qrs, quality, rhythm
+from monitor import alarm_table, alarms, align, conditions, judge, plausible, qrs, quality, rate
 from monitor.ecg import FS
 
 Samples = NDArray[np.float64]
@@ -579,53 +579,88 @@ def _intervals(r_peaks: Sequence[int]) -> list[float]:
     return [(b - a) / FS for a, b in itertools.pairwise(r_peaks)]
 
 
+def _trimmed(rr: Sequence[float]) -> float:
+    """Mean without the shortest and the longest."""
+    return mean(sorted(rr)[1:-1])
+
+
 def heart_rates(r_peaks: Sequence[int]) -> list[float]:
-    """Heart rate after each beat, per minute; 0 where it is unknown."""
+    """Heart rate after each beat, per minute, none of them ventricular; 0 where it is unknown."""
     rates = []
     for n in range(1, len(r_peaks) + 1):
-        rr = _intervals(r_peaks[:n])
+        rr = _intervals(r_peaks[:n])[-12:]
         if len(rr) < 4:
             rates.append(0.0)
-        elif len(rr) < 8 or mean(rr[-4:]) > 1.2:
-            rates.append(60.0 / mean(rr[-4:]))
-        else:
-            rates.append(60.0 / mean(rr[-8:]))
+            continue
+        rr = rr[-4:] if min(rr[-3:]) > 1.2 else rr[len(rr) % 2 :]
+        rates.append(60.0 / (_trimmed(rr) if len(rr) >= 8 else mean(rr)))
     return rates
 
 
 def rate_conditions(r_peaks: Sequence[int], low: float, high: float) -> list[set[str]]:
     """The rate conditions that hold after each beat; no interval may be longer than 4 s."""
-    holding = []
-    for n, rate in enumerate(heart_rates(r_peaks), 1):
+    holding: list[set[str]] = []
+    limits = conditions.EXTREME_TACHY_RATE, conditions.EXTREME_BRADY_RATE
+    for n, shown in enumerate(heart_rates(r_peaks), 1):
         rr = _intervals(r_peaks[:n])
-        conditions = set()
-        if len(rr) >= 16 and 60.0 / mean(rr[-16:]) > rhythm.EXTREME_TACHY_RATE:
-            conditions.add("EXTREME_TACHY")
-        elif rate > high:
-            conditions.add("TACHY")
-        if len(rr) >= 4 and 60.0 / mean(rr[-4:]) < rhythm.EXTREME_BRADY_RATE:
-            conditions.add("EXTREME_BRADY")
-        elif 0.0 < rate < low:
-            conditions.add("BRADY")
-        holding.append(conditions)
+        was = holding[-1] if holding else set()
+
+        def margin(name: str, was: set[str] = was) -> float:
+            return rate.HYSTERESIS if name in was else 0.0
+
+        found = set()
+        if shown:
+            if len(rr) >= 16 and 60.0 / mean(rr[-16:]) > limits[0] - margin("EXTREME_TACHY"):
+                found.add("EXTREME_TACHY")
+            elif shown > high - margin("TACHY"):
+                found.add("TACHY")
+            if 60.0 / mean(rr[-4:]) < limits[1] + margin("EXTREME_BRADY"):
+                found.add("EXTREME_BRADY")
+            elif shown < low + margin("BRADY"):
+                found.add("BRADY")
+        holding.append(found)
     return holding
 
 
-def run_conditions(beats: Sequence[tuple[int, str]]) -> list[set[str]]:
-    """The conditions on runs of ventricular beats that hold after each beat, (R peak, class)."""
-    holding = []
-    tachycardia = False
+def ventricular_conditions(beats: Sequence[tuple[int, str]]) -> list[set[str]]:
+    """The conditions on ventricular beats that hold after each beat, (R peak, class), but for those of a moment."""
+    holding: list[set[str]] = []
     for n in range(1, len(beats) + 1):
-        run = 0
-        while run < n and beats[n - 1 - run][1] == "V":
-            run += 1
+        was = holding[-1] if holding else set()
+        kinds = "".join("V" if kind == "V" else "N" for _, kind in beats[:n])
+        run = len(kinds) - len(kinds.rstrip("V"))
         fast = False
         if run >= 5:
             r_peaks = [r for r, _ in beats[n - 5 : n]]
-            fast = 60.0 * 4 * FS / (r_peaks[-1] - r_peaks[0]) > rhythm.VT_RATE
-        tachycardia = fast or (tachycardia and run > 0)
-        holding.append({"VTACH"} if tachycardia else {"VRUN"} if run >= 3 else set())
+            fast = 60.0 * 4 * FS / (r_peaks[-1] - r_peaks[0]) > conditions.VT_RATE
+        found = set()
+        if fast or ("VTACH" in was and run > 0):
+            found.add("VTACH")
+        elif run >= 3:
+            found.add("VRUN")
+        if kinds[-6:] in ("VNVNVN", "NVNVNV"):
+            found.add("BIGEMINY")
+        if kinds[-9:] in ("VNNVNNVNN", "NVNNVNNVN", "NNVNNVNNV"):
+            found.add("TRIGEMINY")
+        many = sum(kind == "V" and r > beats[n - 1][0] - 60 * FS for r, kind in beats[:n])
+        if many > conditions.PVC_LIMIT * (0.8 if "PVC_RATE" in was else 1.0):
+            found.add("PVC_RATE")
+        holding.append(found)
     return holding
+
+
+def events_of_beats(beats: Sequence[tuple[int, str]]) -> list[tuple[str, int]]:
+    """Couplets and V on T, each with the R peak of its first beat."""
+    found = []
+    for n in range(len(beats)):
+        kinds = [kind == "V" for _, kind in beats[max(n - 3, 0) : n + 1]]
+        if kinds == [False, True, True, False]:
+            found.append(("COUPLET", beats[n - 2][0]))
+        if n > 1 and kinds[-2:] == [False, True]:
+            before, interval = ((beats[k][0] - beats[k - 1][0]) / FS for k in (n - 1, n))
+            if interval < 0.36 * math.sqrt(before):
+                found.append(("R_ON_T", beats[n][0]))
+    return found
 
 
 # -- alarms

@@ -15,6 +15,7 @@ PURE = VOCABULARY | {
         *("align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
         *("atrial", "clusters", "naming", "window"),
         *("ordered", "qrs", "quality", "rhythm", "snapshot", "ward"),
+        *("conditions", "rate", "ventricular", "supraventricular", "atrial_fibrillation"),
     )
 }
 """Values in, values out: no clock, no await, no I/O."""

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.alarms import SetLimits
+from monitor.commands import SetLimits
 from monitor.classifier import Names
 from monitor.events import Alarm, Qrs
 from monitor.messages import Chunk
