@@ -39,7 +39,7 @@ FRONT_END: Final = (
     "frontend",
 )
 """Modules that a sample passes on its way to a beat's window and features."""
-MODULES: Final = ("kernel", *FRONT_END, "rhythm")
+MODULES: Final = ("kernel", *FRONT_END, "waves", "fibrillation", "rhythm")
 """All that kernels rest on."""
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, frontend, judge, rhythm
+from monitor import alarms, align, fibrillation_weights, frontend, judge, rhythm
 from monitor.alarms import ACKNOWLEDGE, END, ONSET, Acknowledge, Bedside, Command, Describe, SetLimits
 from monitor.align import Run, Sequencer
 from monitor.classifier import Names
@@ -184,18 +184,27 @@ class Ward:
         state: (capacity,) BED_STATE, a row a bed.
     """
 
-    def __init__(self, classifier: Names | None = None, *, two_leads: Names | None = None, capacity: int = 16) -> None:
+    def __init__(
+        self,
+        classifier: Names | None = None,
+        *,
+        two_leads: Names | None = None,
+        capacity: int = 16,
+        fibrillation: np.void | None = None,
+    ) -> None:
         """Make an empty ward.
 
         Args:
             classifier: names the beats; without one the kernel's own rule does (N, S or V).
             two_leads: names those that two leads show; without one `classifier` does. Where it fails, too.
             capacity: beds to make room for; more are admitted as they come.
+            fibrillation: weights that tell it from the signal, a WEIGHTS record; without them those that ship.
 
         Raises:
-            ConfigError: the detector's weights were made for another detector.
+            ConfigError: weights cannot be read, or were made for another detector.
         """
         judge.check_weights()
+        self._fibrillation = fibrillation_weights.shipped().final if fibrillation is None else fibrillation
         self._classifier = classifier
         self._two_leads = two_leads
         self.state: NDArray[np.void] = np.zeros(max(capacity, 1), BED_STATE)
@@ -343,7 +352,9 @@ class Ward:
                 bed.gaps.append((resumed - run.missing, resumed))
         segments, samples, wave_size = self._stage(runs)
         room = frontend.room(wave_size, len(segments))
-        mark_count, beat_count = frontend.tick(self.state["front"], segments, samples, self._table_array, *room)
+        mark_count, beat_count = frontend.tick(
+            self.state["front"], segments, samples, self._table_array, *room, self._fibrillation
+        )
         self._keep_waves(runs, segments, room.wave)
         marks, found = room.marks[:mark_count], room.found[:beat_count]
         labels, probabilities, answers = self._name(found, room.windows[:beat_count], room.features[:beat_count])

@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # `import naive`, `import stream
 
 
 def kernel_modules() -> list[ModuleType]:
-    from monitor import align, beats, filters, frontend, judge, qrs, quality, rhythm
+    from monitor import align, beats, fibrillation, filters, frontend, judge, qrs, quality, rhythm, waves
 
-    return [align, beats, filters, frontend, judge, qrs, quality, rhythm]
+    return [align, beats, fibrillation, filters, frontend, judge, qrs, quality, rhythm, waves]
 
 
 @pytest.fixture(scope="session", autouse=True)
