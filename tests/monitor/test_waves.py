@@ -61,9 +61,9 @@ def test_a_sine_is_what_it_is(rate):
     _, found = last_look(0.5 * np.sin(2.0 * np.pi * rate * np.arange(10 * LOOK) / FS))
     assert found["peak"] == rate
     assert found["concentration"] > 0.99
-    assert found["alike"] > 0.95
+    assert found["alike"] > 0.88
     turns = found["alike_lag"] * rate
-    assert turns == pytest.approx(round(turns), abs=0.06)
+    assert turns == pytest.approx(round(turns), abs=0.08)
     assert found["unlike"] < -0.93
     assert np.exp(found["half_period"]) == pytest.approx(0.5 / rate, rel=0.03)
     assert np.exp(found["size"]) == pytest.approx(0.5 / np.sqrt(2.0), rel=0.05)
