@@ -52,8 +52,10 @@ FLUTTER_HZ: Final = 4.5
 LARGEST_MV: Final = 0.8
 """Root mean square from which waves are those of a tachycardia all the same: a sine of 2.3 mV from peak to peak."""
 
+LEAST_ODDS: Final = -3.0
 MOST_ODDS: Final = 6.0
-"""Log odds of one look end there: none outweighs several others."""
+"""Log odds of one look end there: none outweighs several others, and however surely there was something else before,
+fibrillation is told soon."""
 SMOOTHING: Final = 0.4
 """Share of the newest look in the smoothed odds: they follow within a second."""
 ON: Final = 0.75
@@ -61,16 +63,19 @@ OFF: Final = -0.25
 """Smoothed log odds above which a verdict begins and below which it ends..."""
 SURE: Final = 2.0
 """... and above which fibrillation may be called so: its alarm latches."""
-PATIENCE: Final = 0.25
-"""Share of the newest look in the smoothed disorder: two seconds of it make a verdict."""
+PATIENCE: Final = 0.4
+"""Share of the newest look in the smoothed disorder..."""
 DISORDERED: Final = 0.6
-ORDERED: Final = 0.2
-"""Smoothed share of looks with disorganised waves, above which tachycardia becomes fibrillation and below which it is
-one again."""
+ORDERED: Final = 0.1
+"""... that is the share of looks with disorganised waves, above which tachycardia becomes fibrillation and below which
+it is one again: a second of them and two and a half."""
 HOLD: Final = 16
 """Looks without a lead to judge that a verdict outlives: eight seconds."""
 LAG: Final = 2 * FS
 """Samples at 360 Hz by which a look recognises what began: half of what it sees."""
+PROVISIONAL: Final = 4 * FS + LAG
+"""Fibrillation that is told no longer than that after its waves began is dated to their beginning, whatever was said of
+them first."""
 
 CHANGE: Final = np.dtype([("sample", np.int64), ("emitted", np.int64), ("verdict", np.int64)], align=True)
 """A new verdict: where it began, the sample that made it known."""
@@ -122,7 +127,7 @@ def _answer(weights, f, hidden):  # type: ignore[no-untyped-def]
 @kernel
 def start(state):  # type: ignore[no-untyped-def]
     """Make a zeroed STATE record ready for its first sample."""
-    state["odds"] = -MOST_ODDS
+    state["odds"] = LEAST_ODDS
 
 
 @kernel
@@ -150,9 +155,9 @@ def _listen(state, weights, leads, first):  # type: ignore[no-untyped-def]
         peak += np.float64(f[_PEAK])
         alike += np.float64(f[_ALIKE])
     if loud == 0:
-        return judged > 0, -MOST_ODDS, False
+        return judged > 0, LEAST_ODDS, False
     disorganised = (alike < REGULAR * loud or peak >= FLUTTER_HZ * loud) and size < _LARGEST * loud
-    return True, min(max(odds / loud, -MOST_ODDS), MOST_ODDS), disorganised
+    return True, min(max(odds / loud, LEAST_ODDS), MOST_ODDS), disorganised
 
 
 @kernel
@@ -164,7 +169,7 @@ def _look(state, weights, leads, first):  # type: ignore[no-untyped-def]
         state["unjudged"] += 1
         if state["unjudged"] <= HOLD:
             return verdict
-        odds = -MOST_ODDS
+        odds = LEAST_ODDS
         state["odds"] = odds
     else:
         state["unjudged"] = 0
@@ -215,7 +220,9 @@ def step(state, weights, display, usable, leads, count, out):  # type: ignore[no
         verdict = _look(state, weights, leads, (place + 1) % BLOCKS)
         if verdict == before:
             continue
-        began = state["since"] if before == NONE or verdict == NONE else state["time"] - LAG
+        began = state["since"]
+        if before != NONE and verdict != NONE and state["time"] - began > PROVISIONAL:
+            began = state["time"] - LAG
         state["told"] = max(began, state["told"])
         state["verdict"] = verdict
         out[found]["sample"] = state["told"]
