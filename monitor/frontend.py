@@ -1,8 +1,8 @@
 """The front end: samples of many beds in, detections and beat windows out, in one call.
 
-:func:`tick` takes the runs that the sequencers released, bed after bed, through `align`, `filters`, `quality`, `qrs`
-and `beats`. It works in blocks that never outgrow its scratch space; where blocks and messages end cannot be seen in
-the result.
+:func:`tick` takes the runs that the sequencers released, bed after bed, through `align`, `filters`, `quality`, `qrs`,
+`beats` and `fibrillation`. It works in blocks that never outgrow its scratch space; where blocks and messages end
+cannot be seen in the result.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import align, beats, filters, qrs, quality, window
+from monitor import align, beats, fibrillation, filters, qrs, quality, window
 from monitor.ecg import FS, FS_MIN, MAX_LEADS
 from monitor.kernel import kernel
+from monitor.waves import LOOK
 
 STATE: Final = np.dtype(
     [
@@ -26,6 +27,7 @@ STATE: Final = np.dtype(
         ("quality", quality.STATE, (MAX_LEADS,)),
         ("qrs", qrs.STATE),
         ("beats", beats.STATE),
+        ("fibrillation", fibrillation.STATE),
     ],
     align=True,
 )
@@ -44,9 +46,9 @@ SEGMENT: Final = np.dtype(
     align=True,
 )
 
-QUALITY, SIGNAL, LEAD_OFF, TRIGGER, QRS = range(5)
+QUALITY, SIGNAL, LEAD_OFF, TRIGGER, QRS, FIBRILLATION = range(6)
 """What a mark is about: one lead's quality; all leads' together; whether any electrode is off; a provisional and a
-confirmed R."""
+confirmed R; fibrillation or tachycardia in the signal."""
 
 MARK: Final = np.dtype(
     [
@@ -55,7 +57,8 @@ MARK: Final = np.dtype(
         ("sample", np.int64),
         ("emitted", np.int64),
         ("lead", np.int64),
-        ("value", np.int64),  # QRS: found by search-back; QUALITY, SIGNAL: the reason; LEAD_OFF: 0 or 1
+        # QRS: found by search-back; QUALITY, SIGNAL: the reason; LEAD_OFF: 0 or 1; FIBRILLATION: the verdict
+        ("value", np.int64),
     ],
     align=True,
 )
@@ -66,11 +69,13 @@ BLOCK: Final = 128
 _SCRATCH: Final = int(BLOCK * FS / FS_MIN) + 2
 _ROOM: Final = 2 * (_SCRATCH // qrs.REFRACTORY) + 80
 _CHANGES: Final = MAX_LEADS * (_SCRATCH // quality.LOST + 2)
+_VERDICTS: Final = _SCRATCH // LOOK + 1
 
 
 def capacity(samples: int, segments: int) -> int:
     """An upper bound of the marks that so many samples at 360 Hz in so many runs can bring."""
-    return 2 * _most_beats(samples, segments) + 3 * MAX_LEADS * (samples // quality.LOST + 2 * segments)
+    changes = 3 * MAX_LEADS * (samples // quality.LOST + 2 * segments)
+    return 2 * _most_beats(samples, segments) + changes + samples // LOOK + segments
 
 
 def beat_capacity(samples: int, segments: int) -> int:
@@ -119,6 +124,7 @@ def start(state, leads, fs_mhz, half):  # type: ignore[no-untyped-def]
     state["align"]["half"] = half
     qrs.start(state["qrs"])
     beats.start(state["beats"], leads)
+    fibrillation.start(state["fibrillation"])
 
 
 @kernel
@@ -210,7 +216,32 @@ def _merge(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def tick(states, segments, samples, tables, marks, found, windows, features, wave):  # type: ignore[no-untyped-def]
+def _mark_verdicts(row, verdicts, told, marks, first, count):  # type: ignore[no-untyped-def]
+    """List a block's verdicts among its marks, which begin at `first`, by `emitted` and after their equals."""
+    for v in range(told):
+        at = verdicts[v]["emitted"]
+        place = count
+        while place > first and marks[place - 1]["emitted"] > at:
+            _mark(
+                marks,
+                place,
+                row,
+                marks[place - 1]["kind"],
+                marks[place - 1]["sample"],
+                marks[place - 1]["emitted"],
+                marks[place - 1]["lead"],
+                marks[place - 1]["value"],
+            )
+            place -= 1
+        _mark(marks, place, row, FIBRILLATION, verdicts[v]["sample"], at, 0, verdicts[v]["verdict"])
+        count += 1
+    return count
+
+
+@kernel
+def tick(  # type: ignore[no-untyped-def]
+    states, segments, samples, tables, marks, found, windows, features, wave, weights
+):
     """Advance every bed that has new samples.
 
     Args:
@@ -220,6 +251,7 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
         tables: (t, PHASES + 1, TAPS) float64, resampling tables.
         marks, found, windows, features, wave: what :func:`room` makes; `wave` receives display mV, NaN where nothing
             was measured.
+        weights: a WEIGHTS record of :mod:`monitor.fibrillation`.
 
     Returns:
         How many marks and rows of beats were made; within a bed both are in the order of `emitted`.
@@ -231,6 +263,7 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
     usable = np.zeros((MAX_LEADS, _SCRATCH), np.int64)
     detections = np.empty(_ROOM, qrs.DETECTION)
     changes = np.empty(_CHANGES, quality.CHANGE)
+    verdicts = np.empty(_VERDICTS, fibrillation.CHANGE)
     mark_count, beat_count = 0, 0
     for s in range(segments.size):
         segment = segments[s]
@@ -268,6 +301,8 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
                 if changed > 1:
                     _sort_changes(changes, changed)
                 detected = qrs.step(state["qrs"], settled, band, display, usable, leads, made, detections)
+                told = fibrillation.step(state["fibrillation"], weights, display, usable, leads, made, verdicts)
+                block_marks = mark_count
                 mark_count, beat_count = _merge(
                     state,
                     row,
@@ -282,6 +317,7 @@ def tick(states, segments, samples, tables, marks, found, windows, features, wav
                     features,
                     beat_count,
                 )
+                mark_count = _mark_verdicts(row, verdicts, told, marks, block_marks, mark_count)
                 offset = segment["wave"] + made_in_all
                 for lead in range(leads):
                     for i in range(made):

@@ -42,7 +42,7 @@ FRONT_END: Final = (
 """Modules that a sample passes on its way to a beat's window and features."""
 RHYTHM: Final = ("conditions", "rate", "ventricular", "supraventricular", "atrial_fibrillation", "rhythm")
 """Modules that what was found passes on its way to conditions and rhythms."""
-MODULES: Final = ("kernel", *FRONT_END, *RHYTHM)
+MODULES: Final = ("kernel", *FRONT_END, "waves", "fibrillation", *RHYTHM)
 """All that kernels rest on."""
 
 

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, beats, frontend, judge, rhythm
+from monitor import alarms, align, beats, fibrillation_weights, frontend, judge, rhythm
 from monitor.alarm_states import END, ONSET
 from monitor.alarm_table import CODES, INDEX, OF_REASON, detail_of
 from monitor.alarms import BEAT, LAPSED, REVISED, Bedside, Happening, History
@@ -245,18 +245,27 @@ class Ward:
         state: (capacity,) BED_STATE, a row a bed.
     """
 
-    def __init__(self, classifier: Names | None = None, *, two_leads: Names | None = None, capacity: int = 16) -> None:
+    def __init__(
+        self,
+        classifier: Names | None = None,
+        *,
+        two_leads: Names | None = None,
+        capacity: int = 16,
+        fibrillation: np.void | None = None,
+    ) -> None:
         """Make an empty ward.
 
         Args:
             classifier: names the beats; without one the kernel's own rule does (N, S or V).
             two_leads: names those that two leads show; without one `classifier` does. Where it fails, too.
             capacity: beds to make room for; more are admitted as they come.
+            fibrillation: weights that tell it from the signal, a WEIGHTS record; without them those that ship.
 
         Raises:
-            ConfigError: the detector's weights were made for another detector.
+            ConfigError: weights cannot be read, or were made for another detector.
         """
         judge.check_weights()
+        self._fibrillation = fibrillation_weights.shipped().final if fibrillation is None else fibrillation
         self._classifier = classifier
         self._two_leads = two_leads
         self.state: NDArray[np.void] = np.zeros(max(capacity, 1), BED_STATE)
@@ -409,7 +418,9 @@ class Ward:
                 bed.gaps.append((resumed - run.missing, resumed))
         segments, samples, wave_size = self._stage(runs)
         room = frontend.room(wave_size, len(segments))
-        mark_count, beat_count = frontend.tick(self.state["front"], segments, samples, self._table_array, *room)
+        mark_count, beat_count = frontend.tick(
+            self.state["front"], segments, samples, self._table_array, *room, self._fibrillation
+        )
         self._keep_waves(runs, segments, room.wave)
         marks, found = room.marks[:mark_count], room.found[:beat_count]
         features = room.features[:beat_count]

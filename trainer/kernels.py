@@ -14,6 +14,7 @@ from scipy.signal import sosfilt
 from monitor import align, filters, frontend, qrs
 from monitor.ecg import FS, MAX_LEADS
 from monitor.events import Beat
+from monitor.fibrillation_weights import shipped
 from monitor.kernel import kernel
 from monitor.records import Record
 from monitor.replay import analyse
@@ -124,6 +125,7 @@ class BedsOfAWard:
         rows = [(bed, bed * CHUNK, CHUNK, 0, 0, 0, bed * wave, 0) for bed in range(BEDS)]
         self._segments = np.array(rows, frontend.SEGMENT)
         self._room = frontend.room(BEDS * wave, BEDS)
+        self._fibrillation = shipped().final
         self._leads = leads
         self._block = [np.zeros((MAX_LEADS, CHUNK)) for _ in range(3)]
         self._usable = np.zeros((MAX_LEADS, CHUNK), np.int64)
@@ -155,7 +157,7 @@ class BedsOfAWard:
 
     def _feed(self, messages: NDArray[np.float32]) -> None:
         for samples in messages:
-            frontend.tick(self._beds["front"], self._segments, samples, self._tables, *self._room)
+            frontend.tick(self._beds["front"], self._segments, samples, self._tables, *self._room, self._fibrillation)
 
 
 def r_peaks(record: Record) -> NDArray[np.int64]:

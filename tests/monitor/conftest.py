@@ -20,6 +20,7 @@ def kernel_modules() -> list[ModuleType]:
         atrial_fibrillation,
         beats,
         conditions,
+        fibrillation,
         filters,
         frontend,
         judge,
@@ -29,10 +30,11 @@ def kernel_modules() -> list[ModuleType]:
         rhythm,
         supraventricular,
         ventricular,
+        waves,
     )
 
     of_rhythm = [conditions, rate, ventricular, supraventricular, atrial_fibrillation, rhythm]
-    return [align, beats, filters, frontend, judge, qrs, quality, *of_rhythm]
+    return [align, beats, fibrillation, filters, frontend, judge, qrs, quality, waves, *of_rhythm]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarm_table, alarms, align, conditions, judge, plausible, qrs, quality, rate
+from monitor import alarm_table, alarms, align, conditions, judge, plausible, qrs, quality, rate, waves
 from monitor.ecg import FS
 
 Samples = NDArray[np.float64]
@@ -897,3 +897,51 @@ def best_fit(shape: Samples, window: Samples, reach: int, low: int, high: int) -
         fits.append((0.0 if flat else float(np.corrcoef(part, other)[0, 1]), -shift))
     best, shift = max(fits)
     return best, -shift
+
+
+# -- waves
+
+
+def wave_features(signal: Samples) -> dict[str, float]:
+    """The features of four seconds of a lead's display signal at 360 Hz that follow on others, by whole-signal means.
+
+    The last value of the fourth before them comes first: a slope leads to the first value.
+    """
+    kept = signal.reshape(-1, 4).mean(1).astype(np.float32).astype(np.float64)
+    x, slope = kept[1:], np.diff(kept)
+    size, steepness = math.sqrt(np.mean(x * x)) + 1e-4, math.sqrt(np.mean(slope * slope)) + 1e-4
+    largest, steepest = np.abs(x).max(), np.abs(slope).max()
+    found = {
+        "size": math.log(size),
+        "crest": math.log((largest + 1e-4) / size),
+        "slope_crest": math.log((steepest + 1e-4) / steepness),
+        "steepness": math.log(steepness / size),
+        "half_period": math.log(math.pi / 90 * (np.abs(x).sum() + 1e-4) / (np.abs(slope).sum() + 1e-4)),
+        "crossings": np.count_nonzero((kept[1:] > 0) != (kept[:-1] > 0)) / 4.0,
+        "skewness": np.mean(x**3) / size**3,
+    }
+    for share in (0.05, 0.1, 0.2, 0.4):
+        found[f"low_{share:g}"] = np.mean(np.abs(x) < share * largest)
+        found[f"flat_{share:g}"] = np.count_nonzero(np.abs(np.diff(x)) < share * steepest) / len(x)
+    power = np.abs(np.fft.fft(x * (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(360) / 360.0)))) ** 2
+    heard = list(range(2, 63))  # 0.5 to 15.5 Hz in steps of 0.25 Hz
+    whole = sum(power[k] for k in heard) + 360.0 * 1e-8
+    share_of = {k: power[k] / whole for k in heard}
+    for low, high in itertools.pairwise(waves.BANDS):
+        share = sum(share_of[k] for k in heard if low <= k / 4 < high)
+        found[f"power_{low:g}_{high:g}"] = math.log(share + 1e-4)
+    peak = max((k for k in heard if k >= 4), key=lambda k: power[k])
+    found["peak"] = peak / 4
+    found["concentration"] = sum(share_of[k] for k in heard if abs(k - peak) <= 2)
+    found["purity"] = sum(share**2 for share in share_of.values())
+    found["centre"] = sum(k / 4 * share for k, share in share_of.items())
+    alike = [sum(s * math.cos(2.0 * math.pi * k / 4 * 2 * lag / 90) for k, s in share_of.items()) for lag in range(60)]
+    low = min(range(1, 30), key=lambda lag: alike[lag])
+    high = max(range(low, 60), key=lambda lag: alike[lag])
+    found |= {"unlike": alike[low], "unlike_lag": low / 45, "alike": alike[high], "alike_lag": high / 45}
+    found |= {f"alike_{2 * lag}": alike[lag] for lag in range(4, 60, 5)}
+    for name, values in (("", x), ("slope_", slope)):
+        powers = (values.reshape(8, 45) ** 2).sum(1) + 1e-8
+        found[f"{name}unsteady"] = pstdev(np.log(powers).tolist())
+        found[f"{name}weakest"] = math.log(powers.min() / powers.max())
+    return found

@@ -13,14 +13,17 @@ PURE = VOCABULARY | {
     for name in (
         *("alarm_states", "alarm_table", "alarms", "commands", "profiles"),
         *("align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
-        *("atrial", "clusters", "naming", "window"),
+        *("atrial", "clusters", "fibrillation", "naming", "waves", "window"),
         *("ordered", "qrs", "quality", "rhythm", "snapshot", "ward"),
         *("conditions", "rate", "ventricular", "supraventricular", "atrial_fibrillation"),
     )
 }
 """Values in, values out: no clock, no await, no I/O."""
 CORE = PURE | {
-    f"monitor.{name}" for name in ("classifier", "judge", "plausible", "kernel", "machine", "records", "replay")
+    f"monitor.{name}"
+    for name in (
+        *("classifier", "fibrillation_weights", "judge", "plausible", "kernel", "machine", "records", "replay"),
+    )
 }
 IMPURE = {"asyncio", "datetime", "random", "socket", "subprocess", "threading", "time", "gmqtt", "websockets"}
 

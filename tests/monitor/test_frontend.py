@@ -14,6 +14,7 @@ from streams import SIZES, hostile_signals, sinus, steady
 from monitor import align, frontend, qrs, quality, window
 from monitor.align import MISSING, OK
 from monitor.ecg import FS, MAX_LEADS
+from monitor.fibrillation_weights import shipped
 from monitor.frontend import LEAD_OFF, QRS, QUALITY, SIGNAL, TRIGGER
 from simulators.synthetic import render
 
@@ -38,7 +39,7 @@ class FrontEnd:
         segments = np.array(segments, frontend.SEGMENT)
         room = frontend.room(wave, len(runs))
         samples = np.concatenate([signal for _, signal, _ in runs]).astype(np.float32)
-        mark_count, beat_count = frontend.tick(self.states, segments, samples, self.tables, *room)
+        mark_count, beat_count = frontend.tick(self.states, segments, samples, self.tables, *room, shipped().final)
         assert mark_count <= len(room.marks)
         assert beat_count <= len(room.found)
         shown = [room.wave[s["wave"] : s["wave"] + s["made"]] for s in segments]
