@@ -26,7 +26,7 @@ FRONT_END: Final = (
     "ecg",
     "align",
     "filters",
-    "quality",
+    "losses",
     "ordered",
     "judge",
     "qrs",
@@ -39,8 +39,10 @@ FRONT_END: Final = (
     "frontend",
 )
 """Modules that a sample passes on its way to a beat's window and features."""
-MODULES: Final = ("kernel", *FRONT_END, "rhythm")
+MODULES: Final = ("kernel", *FRONT_END, "measures", "quality", "rhythm")
 """All that kernels rest on."""
+WEIGHTS: Final = ("qrs-1.safetensors", "quality-1.safetensors")
+"""Those in ``models`` that are compiled into the kernels as constants."""
 
 
 def _cache_folder(sources: Path) -> Path:
@@ -48,7 +50,8 @@ def _cache_folder(sources: Path) -> Path:
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {scipy.__version__}".encode())
     for name in MODULES:
         digest.update((sources / f"{name}.py").read_bytes())
-    digest.update((sources / "models" / "qrs-1.safetensors").read_bytes())  # compiled into the kernels as constants
+    for name in WEIGHTS:
+        digest.update((sources / "models" / name).read_bytes())
     return Path(platformdirs.user_cache_dir("wardbeat")) / "kernels" / digest.hexdigest()[:16]
 
 

@@ -33,7 +33,7 @@ import numpy as np
 from monitor.align import OK
 from monitor.ecg import FS
 from monitor.kernel import kernel
-from monitor.quality import BACK
+from monitor.losses import BACK
 from monitor.window import NEVER
 
 CONDITIONS: Final = ("ASYSTOLE", "VTACH", "EXTREME_TACHY", "EXTREME_BRADY", "VRUN", "TACHY", "BRADY")

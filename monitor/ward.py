@@ -1,6 +1,6 @@
 """The ward: many beds, one step. Values in, values out; no clock, no await, no I/O.
 
-    chunks -> align -> filters, quality, qrs, beats -> classifier -> rhythm -> alarms -> events
+    chunks -> align -> filters, losses, qrs, quality, beats -> classifier -> rhythm -> alarms -> events
 
 :meth:`Ward.feed` takes whatever arrived since the last call and returns what it means. Signal time is the sample
 index; monotonic time and operators' commands come in as values. What comes out for a bed does not depend on how its
@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, frontend, judge, rhythm
+from monitor import alarms, align, frontend, judge, quality, rhythm
 from monitor.alarms import ACKNOWLEDGE, END, ONSET, Acknowledge, Bedside, Command, Describe, SetLimits
 from monitor.align import Run, Sequencer
 from monitor.classifier import Names
@@ -193,9 +193,10 @@ class Ward:
             capacity: beds to make room for; more are admitted as they come.
 
         Raises:
-            ConfigError: the detector's weights were made for another detector.
+            ConfigError: the weights of the detector or of signal quality were made for others.
         """
         judge.check_weights()
+        quality.check_weights()
         self._classifier = classifier
         self._two_leads = two_leads
         self.state: NDArray[np.void] = np.zeros(max(capacity, 1), BED_STATE)
@@ -430,7 +431,7 @@ class Ward:
                     events.append(Qrs(bed.name, bed.device(sample), at, bool(value)))
                 case frontend.QUALITY:
                     ok = value == align.OK
-                    reason = None if ok else align.REASONS[value]
+                    reason = None if ok else quality.REASONS[value]
                     events.append(Quality(bed.name, bed.device(sample), at, bed.lead_name(lead), ok, reason))
                 case frontend.LEAD_OFF:
                     cause = ONSET if value else END

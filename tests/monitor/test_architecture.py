@@ -12,12 +12,12 @@ PURE = VOCABULARY | {
     f"monitor.{name}"
     for name in (
         *("alarms", "align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
-        *("atrial", "clusters", "naming", "window"),
-        *("ordered", "qrs", "quality", "rhythm", "snapshot", "ward"),
+        *("atrial", "clusters", "losses", "measures", "naming", "window"),
+        *("ordered", "qrs", "rhythm", "snapshot", "ward"),
     )
 }
 """Values in, values out: no clock, no await, no I/O."""
-CORE = PURE | {f"monitor.{name}" for name in ("classifier", "judge", "kernel", "machine", "records", "replay")}
+CORE = PURE | {f"monitor.{name}" for name in ("classifier", "judge", "kernel", "machine", "quality", "records", "replay")}
 IMPURE = {"asyncio", "datetime", "random", "socket", "subprocess", "threading", "time", "gmqtt", "websockets"}
 
 
