@@ -1,8 +1,8 @@
 """The front end: samples of many beds in, detections and beat windows out, in one call.
 
 :func:`tick` takes the runs that the sequencers released, bed after bed, through `align`, `filters`, `losses`, `qrs`,
-`quality` and `beats`. It works in blocks that never outgrow its scratch space; where blocks and messages end cannot be seen in
-the result.
+`quality` and `beats`. It works in blocks that never outgrow its scratch space; where blocks and messages end cannot be
+seen in the result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.kernel import kernel
 STATE: Final = np.dtype(
     [
         ("leads", np.int64),
-        ("reason", np.int64, (MAX_LEADS,)),  # OK, or why the lead cannot be analysed
+        ("reason", np.int64, (MAX_LEADS,)),  # OK, or why the lead is lost
         ("lost", np.int64),  # whether no lead can be analysed
         ("verdict", np.int64, (MAX_LEADS,)),  # OK, or what disturbs a lead that is not lost
         ("noise", np.int64),  # OK, or what disturbs the first lead where none is good

@@ -24,7 +24,7 @@ from typing import Final
 
 import numpy as np
 
-from monitor import ordered
+from monitor import ordered, qrs
 from monitor.ecg import FS
 from monitor.judge import MASK
 from monitor.kernel import kernel
@@ -37,9 +37,9 @@ HALVES: Final = 4
 """What is measured is the last so many of them, 2 s."""
 PIECES: Final = HALVES * HALF // PIECE
 
-SUMS: Final = 13
+SUMS: Final = 12
 # Sums over a half second, by index:
-_X, _XX, _DD, _CC, _D4, _BB, _B4, _HH, _H4, _CROSSINGS, _TURNS, _RAW, _LOST = range(SUMS)
+_X, _XX, _DD, _CC, _D4, _BB, _B4, _HH, _CROSSINGS, _TURNS, _RAW, _LOST = range(SUMS)
 EXTREMES: Final = 5
 _MIN, _MAX, _RAW_MIN, _RAW_MAX, _BAND_MAX = range(EXTREMES)
 
@@ -61,6 +61,12 @@ _SHAPES: Final = 4
 
 CALM: Final = 16
 """Half seconds measured before this one of which the calmest is remembered."""
+
+CYCLE: Final = 24
+"""Points of a cycle from P to T, every tenth sample."""
+_CYCLE_STRIDE: Final = 10
+_CYCLE_FROM: Final = -100
+_CYCLE_UNTIL: Final = _CYCLE_FROM + _CYCLE_STRIDE * CYCLE
 
 LENGTH: Final = round(0.110 * FS)
 """Samples of the length transform."""
@@ -111,6 +117,8 @@ FEATURES: Final = (
     "least_likeness",
     "sureness",  # mean of the judge's logit
     "least_sureness",
+    "misfit",  # mean log of what no earlier cycle explains of a cycle, P to T, over the height of its beat
+    "most_misfit",
     "spread",  # log of the largest beat over the smallest
     "height",  # log, mV, of the mean beat
     "stir",  # log of the display signal's size over the height of beats
@@ -128,6 +136,7 @@ BEAT: Final = np.dtype(
         ("told", np.int64),
         ("likeness", np.float64),
         ("height", np.float64),  # mV
+        ("misfit", np.float64),  # of the cycle before it
         ("logit", np.float64),
     ],
     align=True,
@@ -156,6 +165,8 @@ STATE: Final = np.dtype(
         ("beat", BEAT, (BEATS,)),  # those of the detector, a ring
         ("beat_count", np.int64),
         ("shapes", np.float64, (_SHAPES, SHAPE)),  # a ring
+        ("cycles", np.float64, (_SHAPES, CYCLE)),  # a ring
+        ("cycle_count", np.int64),
         ("calm", np.float64, (3, CALM)),  # range, size and stir of earlier half seconds, rings
         ("calm_count", np.int64),
         ("features", np.float64, (WIDTH,)),
@@ -213,9 +224,14 @@ def take(state, raw, shown, band, usable, first, last):  # type: ignore[no-untyp
 def _sum(state, raw, shown, band, usable, first, last):  # type: ignore[no-untyped-def]
     x1, d1, r1, r2 = state["last"][0], state["last"][1], state["last"][2], state["last"][3]
     a1, a2, b1, b2 = state["mains"][0], state["mains"][1], state["mains"][2], state["mains"][3]
-    sx, sxx, sdd, scc, sd4, sbb, sb4, shh, sh4, sr = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    sums, extremes, energies = state["sums"], state["extremes"], state["energies"]
+    # One sample is added after the other to what was there: where blocks end cannot be seen, not even in the last bit.
+    sx, sxx, scc, sd4 = sums[_X], sums[_XX], sums[_CC], sums[_D4]
+    sb4, sr = sums[_B4], sums[_RAW]
+    sbb, sdd, shh = energies[0], energies[1], energies[2]
     crossings, turns, lost = 0, 0, 0
-    low, high, raw_low, raw_high, band_high = np.inf, -np.inf, np.inf, -np.inf, 0.0
+    low, high, band_high = extremes[_MIN], extremes[_MAX], extremes[_BAND_MAX]
+    raw_low, raw_high = extremes[_RAW_MIN], extremes[_RAW_MAX]
     for i in range(first, last):
         x, r, b = shown[i], raw[i], band[i]
         d = x - x1
@@ -230,7 +246,6 @@ def _sum(state, raw, shown, band, usable, first, last):  # type: ignore[no-untyp
         sbb += bb
         sb4 += bb * bb
         shh += hh
-        sh4 += hh * hh
         sr += r
         crossings += (x < 0.0) != (x1 < 0.0)
         turns += (d < 0.0) != (d1 < 0.0)
@@ -243,26 +258,14 @@ def _sum(state, raw, shown, band, usable, first, last):  # type: ignore[no-untyp
         x1, d1, r2, r1 = x, d, r1, r
     state["last"][1], state["last"][2], state["last"][3] = d1, r1, r2
     state["mains"][0], state["mains"][1], state["mains"][2], state["mains"][3] = a1, a2, b1, b2
-    sums, extremes, energies = state["sums"], state["extremes"], state["energies"]
-    sums[_X] += sx
-    sums[_XX] += sxx
-    sums[_DD] += sdd
-    sums[_CC] += scc
-    sums[_D4] += sd4
-    sums[_BB] += sbb
-    sums[_B4] += sb4
-    sums[_HH] += shh
-    sums[_H4] += sh4
+    sums[_X], sums[_XX], sums[_CC], sums[_D4] = sx, sxx, scc, sd4
+    sums[_B4], sums[_RAW] = sb4, sr
+    energies[0], energies[1], energies[2] = sbb, sdd, shh
     sums[_CROSSINGS] += crossings
     sums[_TURNS] += turns
-    sums[_RAW] += sr
     sums[_LOST] += lost
-    extremes[_MIN], extremes[_MAX] = min(extremes[_MIN], low), max(extremes[_MAX], high)
-    extremes[_RAW_MIN], extremes[_RAW_MAX] = min(extremes[_RAW_MIN], raw_low), max(extremes[_RAW_MAX], raw_high)
-    extremes[_BAND_MAX] = max(extremes[_BAND_MAX], band_high)
-    energies[0] += sbb
-    energies[1] += sdd
-    energies[2] += shh
+    extremes[_MIN], extremes[_MAX], extremes[_BAND_MAX] = low, high, band_high
+    extremes[_RAW_MIN], extremes[_RAW_MAX] = raw_low, raw_high
 
 
 @kernel
@@ -297,9 +300,13 @@ def _find(state, shown, first, last):  # type: ignore[no-untyped-def]
 @kernel
 def _end_piece(state):  # type: ignore[no-untyped-def]
     place = (state["time"] // PIECE - 1) % PIECES
+    energies, sums = state["energies"], state["sums"]
+    sums[_BB] += energies[0]
+    sums[_DD] += energies[1]
+    sums[_HH] += energies[2]
     for i in range(3):
-        state["pieces"][i, place] = state["energies"][i]
-        state["energies"][i] = 0.0
+        state["pieces"][i, place] = energies[i]
+        energies[i] = 0.0
 
 
 @kernel
@@ -323,14 +330,32 @@ def _end_half(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def note_beat(state, shown, detection):  # type: ignore[no-untyped-def]
-    """Look at a beat that the detector has told.
+def note_beats(state, shown, detections, count, first, all_taken):  # type: ignore[no-untyped-def]
+    """Look at the beats that were told before the next sample, where a half second or a block has ended.
 
     Args:
         state: a STATE record.
         shown: (RING,) float32, the lead's display signal as the detector remembers it.
-        detection: a BEAT of :data:`monitor.qrs.DETECTION`.
+        detections: :data:`monitor.qrs.DETECTION` records of a block, by `emitted`.
+        count: how many there are.
+        first: the first that was not looked at yet.
+        all_taken: whether all samples of the block have been taken.
+
+    Returns:
+        The first that is still to be looked at.
     """
+    if state["time"] % HALF != 0 and not all_taken:
+        return first
+    while first < count and detections[first]["emitted"] < state["time"]:
+        if detections[first]["kind"] == qrs.BEAT:
+            _note_beat(state, shown, detections[first])
+        first += 1
+    return first
+
+
+@kernel
+def _note_beat(state, shown, detection):  # type: ignore[no-untyped-def]
+    """Keep the shape of a beat, how large it is, and how like the best of the last few, shifted by up to 11 ms."""
     at = detection["peak"]
     cut = np.empty(SHAPE + 2)
     low, high = np.inf, -np.inf
@@ -363,7 +388,34 @@ def note_beat(state, shown, detection):  # type: ignore[no-untyped-def]
     beat["likeness"] = best
     beat["height"] = high - low
     beat["logit"] = min(max(detection["logit"], -4.0), 8.0)
+    before = state["beat"][(state["beat_count"] - 1) % BEATS]
+    beat["misfit"] = before["misfit"]
+    if detection["emitted"] >= before["at"] + _CYCLE_UNTIL and at - before["at"] < _BEATS_FOR:
+        beat["misfit"] = _compare_cycle(state, shown, before["at"], before["height"])
     state["beat_count"] += 1
+
+
+@kernel
+def _compare_cycle(state, shown, at, height):  # type: ignore[no-untyped-def]
+    """Log of what the best of the last few cycles leaves unexplained of the one around `at`, over its beat's height."""
+    cut = np.empty(CYCLE)
+    total = 0.0
+    for i in range(CYCLE):
+        cut[i] = np.float64(shown[(at + _CYCLE_FROM + _CYCLE_STRIDE * i) & MASK])
+        total += cut[i]
+    known = min(state["cycle_count"], _SHAPES)
+    least = np.inf if known else 0.0
+    for other in range(known):
+        left = 0.0
+        for i in range(CYCLE):
+            difference = cut[i] - total / CYCLE - state["cycles"][other, i]
+            left += difference * difference
+        least = min(least, left)
+    place = state["cycle_count"] % _SHAPES
+    for i in range(CYCLE):
+        state["cycles"][place, i] = cut[i] - total / CYCLE
+    state["cycle_count"] += 1
+    return min(max(_ratio(least / CYCLE, height * height), -5.0), 2.0)
 
 
 @kernel
@@ -458,6 +510,7 @@ def _describe_pieces(state, f, slopes):  # type: ignore[no-untyped-def]
 def _describe_beats(state, f, power):  # type: ignore[no-untyped-def]
     now = state["time"]
     count, likeness, least, sure, least_sure = 0, 0.0, 1.0, 0.0, 8.0
+    misfit, most = 0.0, -5.0
     height, lowest, highest = 0.0, np.inf, 0.0
     settled, both = 0, 0
     for i in range(BEATS):
@@ -469,6 +522,8 @@ def _describe_beats(state, f, power):  # type: ignore[no-untyped-def]
         least = min(least, beat["likeness"])
         sure += beat["logit"]
         least_sure = min(least_sure, beat["logit"])
+        misfit += beat["misfit"]
+        most = max(most, beat["misfit"])
         height += beat["height"]
         lowest, highest = min(lowest, beat["height"]), max(highest, beat["height"])
         if now - beat["at"] < _BEATS_SETTLED:
@@ -494,6 +549,8 @@ def _describe_beats(state, f, power):  # type: ignore[no-untyped-def]
     f[25] = least
     f[26] = sure / count
     f[27] = least_sure
-    f[28] = log((highest + _LEAST) / (lowest + _LEAST))
-    f[29] = log(height / count + _LEAST)
-    f[30] = _ratio(power, (height / count) * (height / count))
+    f[28] = misfit / count
+    f[29] = most
+    f[30] = log((highest + _LEAST) / (lowest + _LEAST))
+    f[31] = log(height / count + _LEAST)
+    f[32] = _ratio(power, (height / count) * (height / count))

@@ -1,8 +1,8 @@
 """Can the beats of this lead be trusted: a verdict a lead, every half second.
 
-A small network weighs what :mod:`monitor.measures` knows of the last two seconds; its logit is above 0 where noise makes
-beats unreliable. The verdict follows it with hysteresis, so that it neither flickers nor holds for long. Which noise it
-is comes from four measures and a threshold each: that is for people, nothing rests on it.
+A small network weighs what :mod:`monitor.measures` knows of the last seconds; the higher its logit, the less the beats
+can be trusted. The verdict follows it with hysteresis, so that it neither flickers nor holds for long. Which noise it
+is comes from three measures and a threshold each: that is for people, nothing rests on it.
 
 - ``flat``: less than FLAT from top to bottom. That is no noise: a heart that has stopped looks like that.
 - ``baseline``: the level moves more between half seconds than the display signal does.
@@ -10,9 +10,9 @@ is comes from four measures and a threshold each: that is for people, nothing re
 - ``muscle``: fast all over.
 - ``motion``: what is left, which has the frequencies of a QRS.
 
-No verdict touches the detector: a noisy lead's beats are found, shown and named as before. Fibrillation and asystole are
-no noise; the network has learnt both as good signal. While a lead is lost (:mod:`monitor.losses`), and until two seconds
-after that, there is no verdict on it.
+No verdict touches the detector: a noisy lead's beats are found, shown and named as before. Fibrillation and asystole
+are no noise; the network has learnt both as good signal. While a lead is lost (:mod:`monitor.losses`), and for four
+seconds after that or after a stream's start, none is called noisy.
 
 Weights, and how they were made: ``monitor/models/quality-1.safetensors``, :mod:`trainer.quality`.
 """
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from monitor import align, measures, qrs
+from monitor import align, measures
 from monitor.align import OK
 from monitor.exceptions import ConfigError
 from monitor.kernel import kernel
@@ -37,22 +37,25 @@ REASONS: Final = (*align.REASONS, "flat", "baseline", "mains", "muscle", "motion
 """What a lead's quality is, by number: those of `align`, and the verdicts."""
 FLAT, BASELINE, MAINS, MUSCLE, MOTION = range(len(align.REASONS), len(REASONS))
 
-WORSE: Final = 0.75
+WORSE: Final = 0.25
 """A lead becomes noisy where the mean of the last two logits is above this..."""
-BETTER: Final = 0.0
+BETTER: Final = -0.5
 """... and is good again where it is below that."""
+
+SETTLED: Final = 4
+"""Half seconds measured in a row after which a lead may be called noisy: no beat may have been found before."""
 
 FLAT_RANGE: Final = 0.05
 """mV from top to bottom in two seconds, 0.5-40 Hz; the smallest R that is a beat has three times as much."""
 
-_SHIFTING: Final = -0.7
+_SHIFTING: Final = -1.0
 """Logarithms of ratios, of measures `shift`..."""
 _HUM: Final = 0.4
 """... (a share) `mains`..."""
 _SHARP: Final = -0.8
 """... and `sharpness`, from which the noise is called so."""
 
-_FARTHEST: Final = 5.0
+FARTHEST: Final = 5.0
 """Standard deviations from the mean that a measure counts at most."""
 
 STATE: Final = np.dtype(
@@ -143,14 +146,8 @@ def step(state, raw, shown, band, usable, count, lead, detector, detections, det
         to = min(count, at + PIECE - measured["time"] % PIECE)
         measures.take(measured, raw, shown, band, usable, at, to)
         at = to
-        ended = measured["time"] % HALF == 0
-        if not ended and at < count:
-            continue
-        while beat < detected and detections[beat]["emitted"] < measured["time"]:
-            if detections[beat]["kind"] == qrs.BEAT:
-                measures.note_beat(measured, detector, detections[beat])
-            beat += 1
-        if ended:
+        beat = measures.note_beats(measured, detector, detections, detected, beat, at == count)
+        if measured["time"] % HALF == 0:
             before = state["verdict"]
             _judge(state)
             if state["verdict"] != before:
@@ -190,7 +187,7 @@ def follow(state, logit, features):  # type: ignore[no-untyped-def]
         return FLAT
     mean = 0.5 * (state["logit"] + state["earlier"])
     noisy = state["verdict"] > FLAT
-    if mean < BETTER or (not noisy and mean <= WORSE):
+    if state["judged"] <= SETTLED or mean < BETTER or (not noisy and mean <= WORSE):
         return OK
     return state["verdict"] if noisy else _kind(features)
 
@@ -219,7 +216,7 @@ def _ask(features):  # type: ignore[no-untyped-def]
     """The network's logit. Sums run over inputs, one after the other: the same to the bit wherever it runs."""
     hidden = _B1.copy()
     for i in range(features.size):
-        x = min(max((features[i] - _MEAN[i]) * _SCALE[i], -_FARTHEST), _FARTHEST)
+        x = min(max((features[i] - _MEAN[i]) * _SCALE[i], -FARTHEST), FARTHEST)
         for j in range(hidden.size):
             hidden[j] += x * _W1[i, j]
     logit = _B2[0]

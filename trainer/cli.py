@@ -8,5 +8,6 @@ from trainer.evaluate import evaluate
 from trainer.experiments_cli import app as experiments
 from trainer.train import train
 from trainer.train_qrs import train_qrs
+from trainer.train_quality import train_quality
 
-__all__ = ["dataset", "evaluate", "experiments", "kernel", "train", "train_qrs"]
+__all__ = ["dataset", "evaluate", "experiments", "kernel", "train", "train_qrs", "train_quality"]

@@ -17,7 +17,9 @@ PURE = VOCABULARY | {
     )
 }
 """Values in, values out: no clock, no await, no I/O."""
-CORE = PURE | {f"monitor.{name}" for name in ("classifier", "judge", "kernel", "machine", "quality", "records", "replay")}
+CORE = PURE | {
+    f"monitor.{name}" for name in ("classifier", "judge", "kernel", "machine", "quality", "records", "replay")
+}
 IMPURE = {"asyncio", "datetime", "random", "socket", "subprocess", "threading", "time", "gmqtt", "websockets"}
 
 

@@ -9,21 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import SIZES
 
-from monitor import quality
+from monitor import losses
 from monitor.align import LEAD_OFF, MISSING, OK, SATURATED
-from monitor.quality import BACK, LOST
+from monitor.losses import BACK, LOST
 
 
 def follow(flags, sizes=(10_000,)):
     """(sample, reason) of each change of one lead, in blocks of the given sizes; `usable` must agree with them."""
-    state = np.zeros(1, quality.STATE)
+    state = np.zeros(1, losses.STATE)
     flags = np.asarray(flags, np.int64)
     found, usable, at, turn = [], [], 0, 0
     while at < len(flags):
         block = flags[at : at + sizes[turn % len(sizes)]]
-        changes = np.zeros(len(block) // LOST + 2, quality.CHANGE)
+        changes = np.zeros(len(block) // LOST + 2, losses.CHANGE)
         good = np.full(len(block), -1)
-        count = quality.step(state[0], block, len(block), 1, good, changes, 0)
+        count = losses.step(state[0], block, len(block), 1, good, changes, 0)
         assert set(changes["lead"][:count].tolist()) <= {1}
         found += naive.as_tuples(changes[:count], "emitted", "reason")
         usable += good.tolist()
@@ -72,4 +72,4 @@ def test_another_reason_takes_over_when_it_has_lasted():
 )
 def test_the_obvious_way_says_the_same_at_any_cut(stretches, sizes):
     flags = [flag for flag, n in stretches for _ in range(n)]
-    assert follow(flags, sizes) == naive.quality_changes(flags)
+    assert follow(flags, sizes) == naive.loss_changes(flags)

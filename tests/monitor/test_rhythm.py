@@ -17,9 +17,9 @@ from monitor.align import LEAD_OFF, OK
 from monitor.beats import FEATURES
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Rhythm
+from monitor.losses import BACK
 from monitor.messages import Chunk
 from monitor.output import take_rhythm
-from monitor.losses import BACK
 from monitor.rhythm import ITEM_BEAT, ITEM_QRS, ITEM_QUALITY, ITEM_REVISION, WAIT
 from monitor.ward import Ward
 from simulators.noise import Baseline, Muscle
