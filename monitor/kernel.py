@@ -39,7 +39,7 @@ FRONT_END: Final = (
     "frontend",
 )
 """Modules that a sample passes on its way to a beat's window and features."""
-MODULES: Final = ("kernel", *FRONT_END, "measures", "quality", "rhythm")
+MODULES: Final = ("kernel", *FRONT_END, "likeness", "measures", "quality", "rhythm")
 """All that kernels rest on."""
 WEIGHTS: Final = ("qrs-1.safetensors", "quality-1.safetensors")
 """Those in ``models`` that are compiled into the kernels as constants."""

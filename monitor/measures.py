@@ -19,15 +19,15 @@ Zong W, Moody GB, Jiang D, Computers in Cardiology 30:737-740 (2003).
 
 from __future__ import annotations
 
-from math import cos, log, pi, sqrt
+from math import cos, log, pi
 from typing import Final
 
 import numpy as np
 
-from monitor import ordered, qrs
+from monitor import ordered
 from monitor.ecg import FS
-from monitor.judge import MASK
 from monitor.kernel import kernel
+from monitor.likeness import BEAT, BEATS, BEATS_FOR, CYCLE, LEAST, SHAPE, SHAPES, ratio
 
 PIECE: Final = FS // 8
 """Samples whose energy is kept."""
@@ -43,30 +43,13 @@ _X, _XX, _DD, _CC, _D4, _BB, _B4, _HH, _CROSSINGS, _TURNS, _RAW, _LOST = range(S
 EXTREMES: Final = 5
 _MIN, _MAX, _RAW_MIN, _RAW_MAX, _BAND_MAX = range(EXTREMES)
 
-BEATS: Final = 16
-"""Beats that are remembered."""
-_BEATS_FOR: Final = round(3.5 * FS)
-"""Those told in the last so many samples are measured..."""
 _BEATS_SETTLED: Final = round(0.6 * FS)
 """... and those older than that must have been seen by the second detector."""
 _TOGETHER: Final = round(0.100 * FS)
 """Samples between the two detectors' energy peaks at most."""
 
-SHAPE: Final = 24
-"""Points of a beat's shape, every fourth sample."""
-_STRIDE: Final = 4
-_FROM: Final = -72
-_SHAPES: Final = 4
-"""Beats whose shapes are remembered."""
-
 CALM: Final = 16
 """Half seconds measured before this one of which the calmest is remembered."""
-
-CYCLE: Final = 24
-"""Points of a cycle from P to T, every tenth sample."""
-_CYCLE_STRIDE: Final = 10
-_CYCLE_FROM: Final = -100
-_CYCLE_UNTIL: Final = _CYCLE_FROM + _CYCLE_STRIDE * CYCLE
 
 LENGTH: Final = round(0.110 * FS)
 """Samples of the length transform."""
@@ -85,8 +68,6 @@ _MAINS_50: Final = 2.0 * cos(2.0 * pi * 50.0 / FS)
 _MAINS_60: Final = 2.0 * cos(2.0 * pi * 60.0 / FS)
 
 _NEVER: Final = -(1 << 40)
-_LEAST: Final = 1e-6
-"""mV; what is smaller counts as that."""
 
 FEATURES: Final = (
     "range",  # log, mV, of the display signal
@@ -130,18 +111,6 @@ WIDTH: Final = len(FEATURES)
 _CALMS: Final = tuple(FEATURES.index(name) for name in ("range", "size", "stir"))
 _OVER_CALM: Final = FEATURES.index("range_over_calm")
 
-BEAT: Final = np.dtype(
-    [
-        ("at", np.int64),  # its energy peak
-        ("told", np.int64),
-        ("likeness", np.float64),
-        ("height", np.float64),  # mV
-        ("misfit", np.float64),  # of the cycle before it
-        ("logit", np.float64),
-    ],
-    align=True,
-)
-
 STATE: Final = np.dtype(
     [
         ("time", np.int64),
@@ -164,8 +133,8 @@ STATE: Final = np.dtype(
         ("own_count", np.int64),
         ("beat", BEAT, (BEATS,)),  # those of the detector, a ring
         ("beat_count", np.int64),
-        ("shapes", np.float64, (_SHAPES, SHAPE)),  # a ring
-        ("cycles", np.float64, (_SHAPES, CYCLE)),  # a ring
+        ("shapes", np.float64, (SHAPES, SHAPE)),  # a ring
+        ("cycles", np.float64, (SHAPES, CYCLE)),  # a ring
         ("cycle_count", np.int64),
         ("calm", np.float64, (3, CALM)),  # range, size and stir of earlier half seconds, rings
         ("calm_count", np.int64),
@@ -323,99 +292,10 @@ def _end_half(state):  # type: ignore[no-untyped-def]
     latest = state["own"][(state["own_count"] - 1) % BEATS]
     if state["time"] - latest > _SILENT:
         state["level"] *= _SINK
-    if state["level"] < _LEAST:
+    if state["level"] < LEAST:
         state["level"] = 0.0
-    if state["mean_length"] < _LEAST:  # a flat line would decay into denormals, which cost a hundred times as much
+    if state["mean_length"] < LEAST:  # a flat line would decay into denormals, which cost a hundred times as much
         state["mean_length"] = 0.0
-
-
-@kernel
-def note_beats(state, shown, detections, count, first, all_taken):  # type: ignore[no-untyped-def]
-    """Look at the beats that were told before the next sample, where a half second or a block has ended.
-
-    Args:
-        state: a STATE record.
-        shown: (RING,) float32, the lead's display signal as the detector remembers it.
-        detections: :data:`monitor.qrs.DETECTION` records of a block, by `emitted`.
-        count: how many there are.
-        first: the first that was not looked at yet.
-        all_taken: whether all samples of the block have been taken.
-
-    Returns:
-        The first that is still to be looked at.
-    """
-    if state["time"] % HALF != 0 and not all_taken:
-        return first
-    while first < count and detections[first]["emitted"] < state["time"]:
-        if detections[first]["kind"] == qrs.BEAT:
-            _note_beat(state, shown, detections[first])
-        first += 1
-    return first
-
-
-@kernel
-def _note_beat(state, shown, detection):  # type: ignore[no-untyped-def]
-    """Keep the shape of a beat, how large it is, and how like the best of the last few, shifted by up to 11 ms."""
-    at = detection["peak"]
-    cut = np.empty(SHAPE + 2)
-    low, high = np.inf, -np.inf
-    for i in range(SHAPE + 2):
-        x = np.float64(shown[(at + _FROM + _STRIDE * (i - 1)) & MASK])
-        cut[i] = x
-        low, high = min(low, x), max(high, x)
-    best, known = 0.0, min(state["beat_count"], _SHAPES)
-    middle, middle_size = 0.0, 1.0
-    for shift in range(3):
-        total, squares = 0.0, 0.0
-        for i in range(SHAPE):
-            x = cut[shift + i]
-            total += x
-            squares += x * x
-        size = sqrt(max(squares - total * total / SHAPE, _LEAST))
-        if shift == 1:
-            middle, middle_size = total / SHAPE, size
-        for other in range(known):  # these have mean 0 and size 1
-            shared = 0.0
-            for i in range(SHAPE):
-                shared += cut[shift + i] * state["shapes"][other, i]
-            best = max(best, shared / size)
-    shape = state["shapes"][state["beat_count"] % _SHAPES]
-    for i in range(SHAPE):
-        shape[i] = (cut[i + 1] - middle) / middle_size
-    beat = state["beat"][state["beat_count"] % BEATS]
-    beat["at"] = at
-    beat["told"] = detection["emitted"]
-    beat["likeness"] = best
-    beat["height"] = high - low
-    beat["logit"] = min(max(detection["logit"], -4.0), 8.0)
-    before = state["beat"][(state["beat_count"] - 1) % BEATS]
-    beat["misfit"] = before["misfit"]
-    if detection["emitted"] >= before["at"] + _CYCLE_UNTIL and at - before["at"] < _BEATS_FOR:
-        beat["misfit"] = _compare_cycle(state, shown, before["at"], before["height"])
-    state["beat_count"] += 1
-
-
-@kernel
-def _compare_cycle(state, shown, at, height):  # type: ignore[no-untyped-def]
-    """Log of what the best of the last few cycles leaves unexplained of the one around `at`, over its beat's height."""
-    cut = np.empty(CYCLE)
-    total = 0.0
-    for i in range(CYCLE):
-        cut[i] = np.float64(shown[(at + _CYCLE_FROM + _CYCLE_STRIDE * i) & MASK])
-        total += cut[i]
-    known = min(state["cycle_count"], _SHAPES)
-    least = np.inf if known else 0.0
-    for other in range(known):
-        left = 0.0
-        for i in range(CYCLE):
-            difference = cut[i] - total / CYCLE - state["cycles"][other, i]
-            left += difference * difference
-        least = min(least, left)
-    place = state["cycle_count"] % _SHAPES
-    for i in range(CYCLE):
-        state["cycles"][place, i] = cut[i] - total / CYCLE
-    state["cycle_count"] += 1
-    return min(max(_ratio(least / CYCLE, height * height), -5.0), 2.0)
 
 
 @kernel
@@ -425,12 +305,6 @@ def lost(state):  # type: ignore[no-untyped-def]
     for i in range(HALVES):
         total += state["halves"][i, _LOST]
     return total
-
-
-@kernel
-def _ratio(a, b):  # type: ignore[no-untyped-def]
-    """Half the logarithm of a ratio of powers, which is that of sizes."""
-    return 0.5 * log((a + _LEAST * _LEAST) / (b + _LEAST * _LEAST))
 
 
 @kernel
@@ -455,23 +329,23 @@ def describe(state):  # type: ignore[no-untyped-def]
     n = float(HALVES * HALF)
     power = max(total[_XX] / n - (total[_X] / n) * (total[_X] / n), 0.0)
     reach = high - low
-    f[0] = log(reach + _LEAST)
-    f[1] = _ratio(power, 1.0)
-    f[2] = _ratio(total[_DD] / n, power)
-    f[3] = _ratio(total[_CC], total[_DD])
-    f[4] = _ratio(total[_HH], total[_DD])
-    f[5] = mains / (total[_HH] + _LEAST)
-    f[6] = _ratio(total[_BB] / n, power)
+    f[0] = log(reach + LEAST)
+    f[1] = ratio(power, 1.0)
+    f[2] = ratio(total[_DD] / n, power)
+    f[3] = ratio(total[_CC], total[_DD])
+    f[4] = ratio(total[_HH], total[_DD])
+    f[5] = mains / (total[_HH] + LEAST)
+    f[6] = ratio(total[_BB] / n, power)
     f[7] = log((total[_B4] * n + 1e-18) / (total[_BB] * total[_BB] + 1e-18))
     f[8] = log((total[_D4] * n + 1e-18) / (total[_DD] * total[_DD] + 1e-18))
-    f[9] = _ratio(band_high, total[_BB] / n)
+    f[9] = ratio(band_high, total[_BB] / n)
     _describe_pieces(state, f, total[_DD])
-    f[16] = log((raw_high - raw_low + _LEAST) / (reach + _LEAST))
-    f[17] = log((mean_high - mean_low + 0.01 * reach + _LEAST) / (reach + _LEAST))
+    f[16] = log((raw_high - raw_low + LEAST) / (reach + LEAST))
+    f[17] = log((mean_high - mean_low + 0.01 * reach + LEAST) / (reach + LEAST))
     f[18] = total[_CROSSINGS] / n
     f[19] = total[_TURNS] / n
     last = state["halves"][(state["time"] // HALF - 1) % HALVES]
-    f[20] = _ratio(last[_DD], total[_DD] / HALVES)
+    f[20] = ratio(last[_DD], total[_DD] / HALVES)
     _describe_beats(state, f, power)
     for kind in range(3):
         least = f[_CALMS[kind]]
@@ -498,12 +372,12 @@ def _describe_pieces(state, f, slopes):  # type: ignore[no-untyped-def]
         quiet[kind] = values[PIECES // 4]
         middle[kind] = values[PIECES // 2]
         loudest[kind] = values[PIECES - 1]
-    f[10] = _ratio(quiet[0], loudest[0])
-    f[11] = _ratio(middle[0], loudest[0])
-    f[12] = _ratio(quiet[1], loudest[1])
-    f[13] = _ratio(middle[1], loudest[1])
-    f[14] = _ratio(middle[2], loudest[1])
-    f[15] = _ratio(quiet[2], middle[2])
+    f[10] = ratio(quiet[0], loudest[0])
+    f[11] = ratio(middle[0], loudest[0])
+    f[12] = ratio(quiet[1], loudest[1])
+    f[13] = ratio(middle[1], loudest[1])
+    f[14] = ratio(middle[2], loudest[1])
+    f[15] = ratio(quiet[2], middle[2])
 
 
 @kernel
@@ -515,7 +389,7 @@ def _describe_beats(state, f, power):  # type: ignore[no-untyped-def]
     settled, both = 0, 0
     for i in range(BEATS):
         beat = state["beat"][i]
-        if now - beat["told"] > _BEATS_FOR:
+        if now - beat["told"] > BEATS_FOR:
             continue
         count += 1
         likeness += beat["likeness"]
@@ -535,10 +409,10 @@ def _describe_beats(state, f, power):  # type: ignore[no-untyped-def]
                 break
     own = 0
     for j in range(BEATS):
-        if _BEATS_SETTLED <= now - state["own"][j] <= _BEATS_FOR:
+        if _BEATS_SETTLED <= now - state["own"][j] <= BEATS_FOR:
             own += 1
-    seconds = (_BEATS_FOR - _BEATS_SETTLED) / FS
-    f[21] = count * FS / _BEATS_FOR
+    seconds = (BEATS_FOR - _BEATS_SETTLED) / FS
+    f[21] = count * FS / BEATS_FOR
     f[22] = own / seconds
     f[23] = both / max(own + settled - both, 1)
     if count == 0:
@@ -551,6 +425,6 @@ def _describe_beats(state, f, power):  # type: ignore[no-untyped-def]
     f[27] = least_sure
     f[28] = misfit / count
     f[29] = most
-    f[30] = log((highest + _LEAST) / (lowest + _LEAST))
-    f[31] = log(height / count + _LEAST)
-    f[32] = _ratio(power, (height / count) * (height / count))
+    f[30] = log((highest + LEAST) / (lowest + LEAST))
+    f[31] = log(height / count + LEAST)
+    f[32] = ratio(power, (height / count) * (height / count))

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from monitor import align, measures
+from monitor import align, likeness, measures
 from monitor.align import OK
 from monitor.exceptions import ConfigError
 from monitor.kernel import kernel
@@ -146,8 +146,10 @@ def step(state, raw, shown, band, usable, count, lead, detector, detections, det
         to = min(count, at + PIECE - measured["time"] % PIECE)
         measures.take(measured, raw, shown, band, usable, at, to)
         at = to
-        beat = measures.note_beats(measured, detector, detections, detected, beat, at == count)
-        if measured["time"] % HALF == 0:
+        ended = measured["time"] % HALF == 0
+        if ended or at == count:
+            beat = likeness.note_beats(measured, detector, detections, detected, beat)
+        if ended:
             before = state["verdict"]
             _judge(state)
             if state["verdict"] != before:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal as scipy_signal
 
-from monitor import align, filters, measures, qrs
+from monitor import align, filters, likeness, measures, qrs
 from monitor.ecg import FS, MAX_LEADS
 from monitor.exceptions import RecordError
 from monitor.kernel import kernel
@@ -95,8 +95,10 @@ def _measure(settle, filtering, detector, leads, samples, fs_mhz, half, table, m
                 to = min(made, at + PIECE - state["time"] % PIECE)
                 measures.take(state, settled[lead], display[lead], band[lead], usable[lead], at, to)
                 at = to
-                beat = measures.note_beats(state, detector["shown"][lead], detections, found, beat, at == made)
-                if state["time"] % HALF == 0 and state["time"] >= HALVES * HALF:
+                ended = state["time"] % HALF == 0
+                if ended or at == made:
+                    beat = likeness.note_beats(state, detector["shown"][lead], detections, found, beat)
+                if ended and state["time"] >= HALVES * HALF:
                     measures.describe(state)
                     measures.remember(state)
                     for i in range(measures.WIDTH):

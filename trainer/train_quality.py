@@ -77,11 +77,11 @@ def train_quality(
 
 
 _ATTRIBUTION = (
-    "Weights trained on the PhysioNet/CinC Challenge 2017, the MIT-BIH Malignant Ventricular Ectopy Database, the "
-    "MIT-BIH Arrhythmia Database and the MIT-BIH Noise Stress Test Database (PhysioNet, ODC-By 1.0): Clifford GD et "
-    "al., Computing in Cardiology 44:065-469 (2017); Greenwald SD, MIT (1986); Moody GB, Mark RG, IEEE Eng Med Biol "
-    "20(3):45-50 (2001); Moody GB, Muldrow WE, Mark RG, Computers in Cardiology 11:381-384 (1984); Goldberger AL et "
-    "al., Circulation 101(23):e215 (2000)."
+    "Weights trained on recordings of the PhysioNet/CinC Challenge 2017, the MIT-BIH Malignant Ventricular Ectopy "
+    "Database, the MIT-BIH Arrhythmia Database and the MIT-BIH Noise Stress Test Database (PhysioNet, ODC-By 1.0): "
+    "Clifford GD et al., Computing in Cardiology 44 (2017), doi:10.22489/CinC.2017.065-469; Greenwald SD, thesis, MIT "
+    "(1986); Moody GB, Mark RG, IEEE Eng Med Biol 20(3):45-50 (2001); Moody GB, Muldrow WE, Mark RG, Computers in "
+    "Cardiology 11:381-384 (1984); Goldberger AL et al., Circulation 101(23):e215 (2000)."
 )
 
 

@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # `import naive`, `import stream
 
 
 def kernel_modules() -> list[ModuleType]:
-    from monitor import align, beats, filters, frontend, judge, losses, measures, qrs, quality, rhythm
+    from monitor import align, beats, filters, frontend, judge, likeness, losses, measures, qrs, quality, rhythm
 
-    return [align, beats, filters, frontend, judge, losses, measures, qrs, quality, rhythm]
+    return [align, beats, filters, frontend, judge, likeness, losses, measures, qrs, quality, rhythm]
 
 
 @pytest.fixture(scope="session", autouse=True)

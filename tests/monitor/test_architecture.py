@@ -12,7 +12,7 @@ PURE = VOCABULARY | {
     f"monitor.{name}"
     for name in (
         *("alarms", "align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
-        *("atrial", "clusters", "losses", "measures", "naming", "window"),
+        *("atrial", "clusters", "likeness", "losses", "measures", "naming", "window"),
         *("ordered", "qrs", "rhythm", "snapshot", "ward"),
     )
 }
