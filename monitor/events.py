@@ -191,12 +191,14 @@ class Gap(Event):
 
 @dataclass(slots=True)
 class Quality(Event):
-    """A lead became unusable, or usable again.
+    """A lead became bad, or good again, or is bad for another reason.
 
     Attributes:
         lead: name of the lead.
-        ok: whether it can be analysed from here on.
-        reason: ``lead_off``, ``missing``, ``saturated`` or, when ok, None.
+        ok: whether it is good from here on.
+        reason: None when ok. ``lead_off``, ``missing``, ``saturated``: the lead is lost and not analysed; ``flat``:
+            it shows nothing; ``baseline``, ``mains``, ``muscle``, ``motion``: it is noisy, so that its beats cannot be
+            trusted. A flat and a noisy lead are analysed as before.
     """
 
     type: ClassVar[str] = "quality"

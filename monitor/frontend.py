@@ -1,8 +1,8 @@
 """The front end: samples of many beds in, detections and beat windows out, in one call.
 
-:func:`tick` takes the runs that the sequencers released, bed after bed, through `align`, `filters`, `quality`, `qrs`,
-`beats` and `fibrillation`. It works in blocks that never outgrow its scratch space; where blocks and messages end
-cannot be seen in the result.
+:func:`tick` takes the runs that the sequencers released, bed after bed, through `align`, `filters`, `losses`, `qrs`,
+`quality`, `beats` and `fibrillation`. It works in blocks that never outgrow its scratch space; where blocks and
+messages end cannot be seen in the result.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import align, beats, fibrillation, filters, qrs, quality, window
+from monitor import align, beats, fibrillation, filters, losses, measures, qrs, quality, window
 from monitor.ecg import FS, FS_MIN, MAX_LEADS
 from monitor.kernel import kernel
 from monitor.waves import LOOK
@@ -20,12 +20,15 @@ from monitor.waves import LOOK
 STATE: Final = np.dtype(
     [
         ("leads", np.int64),
-        ("reason", np.int64, (MAX_LEADS,)),  # OK, or why the lead cannot be analysed
+        ("reason", np.int64, (MAX_LEADS,)),  # OK, or why the lead is lost
         ("lost", np.int64),  # whether no lead can be analysed
+        ("verdict", np.int64, (MAX_LEADS,)),  # OK, or what disturbs a lead that is not lost
+        ("noise", np.int64),  # OK, or what disturbs the first lead where none is good
         ("align", align.STATE),
         ("filters", filters.STATE),
-        ("quality", quality.STATE, (MAX_LEADS,)),
+        ("losses", losses.STATE, (MAX_LEADS,)),
         ("qrs", qrs.STATE),
+        ("quality", quality.STATE, (MAX_LEADS,)),
         ("beats", beats.STATE),
         ("fibrillation", fibrillation.STATE),
     ],
@@ -46,9 +49,10 @@ SEGMENT: Final = np.dtype(
     align=True,
 )
 
-QUALITY, SIGNAL, LEAD_OFF, TRIGGER, QRS, FIBRILLATION = range(6)
-"""What a mark is about: one lead's quality; all leads' together; whether any electrode is off; a provisional and a
-confirmed R; fibrillation or tachycardia in the signal."""
+QUALITY, SIGNAL, LEAD_OFF, TRIGGER, QRS, NOISE, FIBRILLATION = range(7)
+"""What a mark is about: one lead's quality; whether a lead can be analysed at all; whether any electrode is off; a
+provisional and a confirmed R; whether noise disturbs every lead that can be analysed; fibrillation or tachycardia in
+the signal."""
 
 MARK: Final = np.dtype(
     [
@@ -57,7 +61,7 @@ MARK: Final = np.dtype(
         ("sample", np.int64),
         ("emitted", np.int64),
         ("lead", np.int64),
-        # QRS: found by search-back; QUALITY, SIGNAL: the reason; LEAD_OFF: 0 or 1; FIBRILLATION: the verdict
+        # QRS: found by search-back; LEAD_OFF: 0 or 1; FIBRILLATION: the verdict; else a number of quality.REASONS
         ("value", np.int64),
     ],
     align=True,
@@ -68,14 +72,16 @@ BLOCK: Final = 128
 
 _SCRATCH: Final = int(BLOCK * FS / FS_MIN) + 2
 _ROOM: Final = 2 * (_SCRATCH // qrs.REFRACTORY) + 80
-_CHANGES: Final = MAX_LEADS * (_SCRATCH // quality.LOST + 2)
-_VERDICTS: Final = _SCRATCH // LOOK + 1
+_CHANGES: Final = MAX_LEADS * (_SCRATCH // losses.LOST + 2)
+_VERDICTS: Final = MAX_LEADS * (_SCRATCH // measures.HALF + 1)
+_LOOKS: Final = _SCRATCH // LOOK + 1
 
 
 def capacity(samples: int, segments: int) -> int:
     """An upper bound of the marks that so many samples at 360 Hz in so many runs can bring."""
-    changes = 3 * MAX_LEADS * (samples // quality.LOST + 2 * segments)
-    return 2 * _most_beats(samples, segments) + changes + samples // LOOK + segments
+    of_losses = 4 * MAX_LEADS * (samples // losses.LOST + 2 * segments)
+    of_verdicts = 2 * MAX_LEADS * (samples // measures.HALF + 2 * segments)
+    return 2 * _most_beats(samples, segments) + of_losses + of_verdicts + samples // LOOK + segments
 
 
 def beat_capacity(samples: int, segments: int) -> int:
@@ -125,6 +131,8 @@ def start(state, leads, fs_mhz, half):  # type: ignore[no-untyped-def]
     qrs.start(state["qrs"])
     beats.start(state["beats"], leads)
     fibrillation.start(state["fibrillation"])
+    for n in range(leads):
+        quality.start(state["quality"][n])
 
 
 @kernel
@@ -146,6 +154,7 @@ def _note_change(state, row, change, marks, count):  # type: ignore[no-untyped-d
     count = _mark(marks, count, row, QUALITY, at, at, lead, reason)
     before, off_before = _why_lost(state), _any_off(state)
     state["reason"][lead] = reason
+    state["verdict"][lead] = align.OK  # there is none for a while
     beats.use_lead(state["beats"], lead, reason == align.OK, at)
     why = _why_lost(state)
     state["lost"] = 1 if why != align.OK else 0
@@ -154,7 +163,42 @@ def _note_change(state, row, change, marks, count):  # type: ignore[no-untyped-d
     off = _any_off(state)
     if off != off_before:
         count = _mark(marks, count, row, LEAD_OFF, at, at, 0, off)
-    return count
+    return _note_noise(state, row, at, marks, count)
+
+
+@kernel
+def _note_verdict(state, row, change, marks, count):  # type: ignore[no-untyped-def]
+    """Noise has set in on a lead, or is over. What is known of a lost lead is that it is lost."""
+    at, lead, verdict = change["emitted"], change["lead"], change["reason"]
+    if state["reason"][lead] != align.OK or state["verdict"][lead] == verdict:
+        return count
+    state["verdict"][lead] = verdict
+    count = _mark(marks, count, row, QUALITY, at, at, lead, verdict)
+    return _note_noise(state, row, at, marks, count)
+
+
+@kernel
+def _note_noise(state, row, at, marks, count):  # type: ignore[no-untyped-def]
+    noise = _what_disturbs(state)
+    if noise == state["noise"]:
+        return count
+    state["noise"] = noise
+    return _mark(marks, count, row, NOISE, at, at, 0, noise)
+
+
+@kernel
+def _what_disturbs(state):  # type: ignore[no-untyped-def]
+    """OK if a lead is good, or none is noisy, else the first noisy one's verdict. A flat lead is neither."""
+    found = align.OK
+    for n in range(state["leads"]):
+        if state["reason"][n] != align.OK:
+            continue
+        verdict = state["verdict"][n]
+        if verdict == align.OK:
+            return align.OK
+        if verdict != quality.FLAT and found == align.OK:
+            found = verdict
+    return found
 
 
 @kernel
@@ -184,16 +228,40 @@ def _finish(state, row, until, found, windows, features, count):  # type: ignore
 
 
 @kernel
+def _at(records, i, count):  # type: ignore[no-untyped-def]
+    """Sample of a record, or one that never comes."""
+    return records[i]["emitted"] if i < count else np.int64(1) << 62
+
+
+@kernel
 def _merge(  # type: ignore[no-untyped-def]
-    state, row, detections, detected, changes, changed, marks, count, found, windows, features, beat_count
+    state,
+    row,
+    detections,
+    detected,
+    changes,
+    changed,
+    verdicts,
+    judged,
+    marks,
+    count,
+    found,
+    windows,
+    features,
+    beat_count,
 ):
-    """Act on a block's detections and lead changes in the order of their samples; list them as marks.
+    """Act on a block's detections, lead changes and verdicts in the order of their samples; list them as marks.
 
     A beat whose window was complete before its lead was lost is finished on that lead, and one whose window was
     complete before the next beat was found knows nothing of that yet.
     """
-    i, j = 0, 0
-    while i < detected or j < changed:
+    i, j, k = 0, 0, 0
+    while i < detected or j < changed or k < judged:
+        at = _at(changes, j, changed)
+        if k < judged and verdicts[k]["emitted"] < at and verdicts[k]["emitted"] <= _at(detections, i, detected):
+            count = _note_verdict(state, row, verdicts[k], marks, count)
+            k += 1
+            continue
         if j < changed and (i >= detected or changes[j]["emitted"] <= detections[i]["emitted"]):
             beat_count = _finish(state, row, changes[j]["emitted"], found, windows, features, beat_count)
             at = changes[j]["emitted"]
@@ -216,10 +284,11 @@ def _merge(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _mark_verdicts(row, verdicts, told, marks, first, count):  # type: ignore[no-untyped-def]
-    """List a block's verdicts among its marks, which begin at `first`, by `emitted` and after their equals."""
+def _mark_looks(row, looks, told, marks, first, count):  # type: ignore[no-untyped-def]
+    """List what a block's looks for fibrillation found among its marks, which begin at `first`: by `emitted`, and after
+    their equals."""
     for v in range(told):
-        at = verdicts[v]["emitted"]
+        at = looks[v]["emitted"]
         place = count
         while place > first and marks[place - 1]["emitted"] > at:
             _mark(
@@ -233,7 +302,7 @@ def _mark_verdicts(row, verdicts, told, marks, first, count):  # type: ignore[no
                 marks[place - 1]["value"],
             )
             place -= 1
-        _mark(marks, place, row, FIBRILLATION, verdicts[v]["sample"], at, 0, verdicts[v]["verdict"])
+        _mark(marks, place, row, FIBRILLATION, looks[v]["sample"], at, 0, looks[v]["verdict"])
         count += 1
     return count
 
@@ -262,8 +331,9 @@ def tick(  # type: ignore[no-untyped-def]
     band = np.empty((MAX_LEADS, _SCRATCH))
     usable = np.zeros((MAX_LEADS, _SCRATCH), np.int64)
     detections = np.empty(_ROOM, qrs.DETECTION)
-    changes = np.empty(_CHANGES, quality.CHANGE)
-    verdicts = np.empty(_VERDICTS, fibrillation.CHANGE)
+    changes = np.empty(_CHANGES, losses.CHANGE)
+    verdicts = np.empty(_VERDICTS, losses.CHANGE)
+    looks = np.empty(_LOOKS, fibrillation.CHANGE)
     mark_count, beat_count = 0, 0
     for s in range(segments.size):
         segment = segments[s]
@@ -295,14 +365,32 @@ def tick(  # type: ignore[no-untyped-def]
                 changed = 0
                 usable[leads:] = 0
                 for lead in range(leads):
-                    changed = quality.step(
-                        state["quality"][lead], flags[lead], made, lead, usable[lead], changes, changed
+                    changed = losses.step(
+                        state["losses"][lead], flags[lead], made, lead, usable[lead], changes, changed
                     )
                 if changed > 1:
                     _sort_changes(changes, changed)
                 detected = qrs.step(state["qrs"], settled, band, display, usable, leads, made, detections)
-                told = fibrillation.step(state["fibrillation"], weights, display, usable, leads, made, verdicts)
+                told = fibrillation.step(state["fibrillation"], weights, display, usable, leads, made, looks)
                 block_marks = mark_count
+                judged = 0
+                for lead in range(leads):
+                    judged = quality.step(
+                        state["quality"][lead],
+                        settled[lead],
+                        display[lead],
+                        band[lead],
+                        usable[lead],
+                        made,
+                        lead,
+                        state["qrs"]["shown"][lead],
+                        detections,
+                        detected,
+                        verdicts,
+                        judged,
+                    )
+                if judged > 1:
+                    _sort_changes(verdicts, judged)
                 mark_count, beat_count = _merge(
                     state,
                     row,
@@ -310,6 +398,8 @@ def tick(  # type: ignore[no-untyped-def]
                     detected,
                     changes,
                     changed,
+                    verdicts,
+                    judged,
                     marks,
                     mark_count,
                     found,
@@ -317,7 +407,7 @@ def tick(  # type: ignore[no-untyped-def]
                     features,
                     beat_count,
                 )
-                mark_count = _mark_verdicts(row, verdicts, told, marks, block_marks, mark_count)
+                mark_count = _mark_looks(row, looks, told, marks, block_marks, mark_count)
                 offset = segment["wave"] + made_in_all
                 for lead in range(leads):
                     for i in range(made):

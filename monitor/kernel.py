@@ -26,7 +26,7 @@ FRONT_END: Final = (
     "ecg",
     "align",
     "filters",
-    "quality",
+    "losses",
     "ordered",
     "judge",
     "plausible",
@@ -42,8 +42,10 @@ FRONT_END: Final = (
 """Modules that a sample passes on its way to a beat's window and features."""
 RHYTHM: Final = ("conditions", "rate", "ventricular", "supraventricular", "atrial_fibrillation", "rhythm")
 """Modules that what was found passes on its way to conditions and rhythms."""
-MODULES: Final = ("kernel", *FRONT_END, "waves", "fibrillation", *RHYTHM)
+MODULES: Final = ("kernel", *FRONT_END, "likeness", "measures", "quality", "waves", "fibrillation", *RHYTHM)
 """All that kernels rest on."""
+WEIGHTS: Final = ("qrs-1.safetensors", "quality-1.safetensors")
+"""Those in ``models`` that are compiled into the kernels as constants."""
 
 
 def _cache_folder(sources: Path) -> Path:
@@ -51,7 +53,8 @@ def _cache_folder(sources: Path) -> Path:
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {scipy.__version__}".encode())
     for name in MODULES:
         digest.update((sources / f"{name}.py").read_bytes())
-    digest.update((sources / "models" / "qrs-1.safetensors").read_bytes())  # compiled into the kernels as constants
+    for name in WEIGHTS:
+        digest.update((sources / "models" / name).read_bytes())
     return Path(platformdirs.user_cache_dir("wardbeat")) / "kernels" / digest.hexdigest()[:16]
 
 

@@ -68,7 +68,7 @@ from monitor.conditions import (
 )
 from monitor.ecg import FS
 from monitor.kernel import kernel
-from monitor.quality import BACK
+from monitor.losses import BACK
 
 __all__ = ["CHANGE", "CONDITIONS", "DEFAULTS", "ITEM", "LABELS", "RHYTHM", "SETTINGS", "STATE", "room", "start", "step"]
 

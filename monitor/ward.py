@@ -1,6 +1,6 @@
 """The ward: many beds, one step. Values in, values out; no clock, no await, no I/O.
 
-    chunks -> align -> filters, quality, qrs, beats -> classifier -> rhythm -> alarms -> events
+    chunks -> align -> filters, losses, qrs, quality, beats -> classifier -> rhythm -> alarms -> events
 
 :meth:`Ward.feed` takes whatever arrived since the last call and returns what it means. Signal time is the sample
 index; monotonic time and operators' commands come in as values. What comes out for a bed does not depend on how its
@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarms, align, beats, fibrillation_weights, frontend, judge, rhythm
+from monitor import alarms, align, beats, fibrillation_weights, frontend, judge, quality, rhythm
 from monitor.alarm_states import END, ONSET
 from monitor.alarm_table import CODES, INDEX, OF_REASON, detail_of
 from monitor.alarms import BEAT, LAPSED, REVISED, Bedside, Happening, History
@@ -68,9 +68,11 @@ MAX_TABLES: Final = 64
 
 _LAYOUT: Final = layout_of(BED_STATE, tuple(code.name for code in CODES), rhythm.CONDITIONS, rhythm.LABELS)
 assert set(rhythm.CONDITIONS) <= set(INDEX), "each condition has its alarm"
-_ITEM_OF_MARK: Final = np.full(frontend.QRS + 1, -1, np.int64)
+_ITEM_OF_MARK: Final = np.full(frontend.FIBRILLATION + 1, -1, np.int64)
 _ITEM_OF_MARK[frontend.SIGNAL] = rhythm.ITEM_QUALITY
 _ITEM_OF_MARK[frontend.QRS] = rhythm.ITEM_QRS
+_ITEM_OF_MARK[frontend.NOISE] = rhythm.ITEM_NOISE
+_ITEM_OF_MARK[frontend.FIBRILLATION] = rhythm.ITEM_FIBRILLATION
 _P_VISIBLE: Final = beats.FEATURES.index("p_visible")
 _SECOND_P_VISIBLE: Final = beats.FEATURES.index("second_p_visible")
 _BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
@@ -265,6 +267,7 @@ class Ward:
             ConfigError: weights cannot be read, or were made for another detector.
         """
         judge.check_weights()
+        quality.check_weights()
         self._fibrillation = fibrillation_weights.shipped().final if fibrillation is None else fibrillation
         self._classifier = classifier
         self._two_leads = two_leads
@@ -512,13 +515,17 @@ class Ward:
                     beats[row].append((emitted, sample))
                 case frontend.QUALITY:
                     ok = value == align.OK
-                    reason = None if ok else align.REASONS[value]
+                    reason = None if ok else quality.REASONS[value]
                     events.append(Quality(bed.name, bed.device(sample), at, bed.lead_name(lead), ok, reason))
                 case frontend.LEAD_OFF:
                     cause = ONSET if value else END
                     happenings[row].append(Happening(emitted, 0, "LEAD_OFF", cause, bed.device(sample)))
                 case frontend.SIGNAL:
                     happenings[row] += _poor_signal(emitted, bed.device(sample), align.REASONS[value])
+                case frontend.NOISE:
+                    cause, detail = ONSET if value else END, detail_of(quality.REASONS[value])
+                    noisy = Happening(emitted, 0, "CANNOT_ANALYSE", cause, bed.device(sample), source=1, detail=detail)
+                    happenings[row].append(noisy)
         for bed, emitted, beat, answer in _beats(by_row, found, labels, probabilities, answers):
             events.append(beat)
             bed.note_answers(answer)

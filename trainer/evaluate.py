@@ -250,6 +250,70 @@ def rhythm(
     _report(heading | rhythm_json(scores), rhythm_tables(told, scores), json_file, markdown_file)
 
 
+@evaluate.command()
+def quality(
+    db: Annotated[
+        str, typer.Option(metavar="NAME_OR_PATH", help="Recordings called N, A, O or ~, annotated beats, or rhythms.")
+    ] = "challenge2017",
+    records: Records = "",
+    leads: Annotated[
+        str, typer.Option(help="Leads of annotated records, by name or number; or first, second, both.")
+    ] = "both",
+    noise: Noise = "",
+    snr: Ratios = "",
+    seed: Seed = 0,
+    names: Annotated[
+        bool, typer.Option("--names/--no-names", help="Name the beats of annotated records by the models, too.")
+    ] = True,
+    json_file: JsonFile = None,
+    markdown_file: MarkdownFile = None,
+    processes: Processes = 2,
+) -> None:
+    """Score signal quality: what the monitor marks as noise, and what that suppresses.
+
+    Of recordings like those of challenge2017 it says how many of each kind are flagged. Those at hand were learnt
+    from: beside them stands what cross-validation found when the weights were made. Of annotated beats it says how
+    well they are found and named where noise was marked and elsewhere, with --noise at each signal-to-noise ratio;
+    of annotated rhythms, such as those of vfdb, the share of the time marked.
+    """
+    from trainer import quality_report as report
+    from trainer.quality_scores import is_read, is_rhythms
+
+    folder = _database(db)
+    _writable(json_file, markdown_file)
+    heading: dict[str, Any] = {"scored": "quality", "database": db}
+    if is_read(folder):
+        _only_for_beats(noise)
+        found, tables = report.of_readings(folder, _words(records), processes)
+    elif is_rhythms(folder):
+        _only_for_beats(noise)
+        found, tables = report.of_rhythms(folder, _words(records), processes)
+    else:
+        paths = _records(db, records)
+        found, tables = report.of_beats(paths, leads, noise, snr, seed, processes, names=names)
+        heading |= {"leads": leads} | ({"noise": noise, "seed": seed} if noise else {})
+    _report(heading | found, tables, json_file, markdown_file)
+
+
+def _database(db: str) -> Path:
+    from monitor.records import find_database
+
+    return find_database(db)
+
+
+def _words(text: str) -> list[str]:
+    from trainer.options import words
+
+    return words(text)
+
+
+def _only_for_beats(noise: str) -> None:
+    from monitor.exceptions import ConfigError
+
+    if noise:
+        raise ConfigError("no beats are annotated to measure the signal by", where="--noise", remedy="choose mitdb")
+
+
 def _records(db: str, records: str, *, preferred: Sequence[str] = ()) -> list[Path]:
     """Paths of the records: those named, or all annotated ones, or of them the preferred ones if there are any."""
     from monitor.exceptions import RecordError

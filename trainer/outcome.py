@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.align import REASONS as LOSSES
 from monitor.ecg import AAMI_CLASSES
 from monitor.events import Beat, Event, Qrs, Quality, Trigger
 from monitor.records import Annotations, Record
@@ -139,12 +140,12 @@ def _probabilities(beats: Iterable[Beat]) -> NDArray[np.float32]:
 
 
 def _unusable(changes: Iterable[Quality], leads: Iterable[str], length: int) -> NDArray[np.int64]:
-    """(k, 2) stretches in which every lead was marked, each from where it stood so on the screen."""
+    """(k, 2) stretches in which every lead was lost, each from where it stood so on the screen."""
     good = set(leads)
     spans: list[tuple[int, int]] = []
     begin: int | None = None
     for change in changes:
-        if change.ok:
+        if change.ok or change.reason not in LOSSES:  # noise harms beats, and they are scored none the less
             good.add(change.lead)
         else:
             good.discard(change.lead)

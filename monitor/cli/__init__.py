@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "train": ("trainer.cli:train", "Train a beat classifier from annotated records."),
     "train-qrs": ("trainer.cli:train_qrs", "Train the detector's judge of candidates from annotated records."),
     "train-vf": ("trainer.cli:train_vf", "Train what tells ventricular fibrillation from annotated records."),
+    "train-quality": ("trainer.cli:train_quality", "Train the verdict on signal quality from annotated records."),
     "evaluate": ("trainer.cli:evaluate", "Score the detector and the classifier as ANSI/AAMI EC57 does."),
     "bench": ("monitor.cli.bench:app", "Measure speed on this machine; put the standard waveforms to the monitor."),
     "model": ("monitor.cli.model:app", "Show or verify a model."),

@@ -24,6 +24,9 @@ def kernel_modules() -> list[ModuleType]:
         filters,
         frontend,
         judge,
+        likeness,
+        losses,
+        measures,
         qrs,
         quality,
         rate,
@@ -33,8 +36,9 @@ def kernel_modules() -> list[ModuleType]:
         waves,
     )
 
+    of_signal = [align, beats, filters, frontend, judge, likeness, losses, measures, qrs, quality]
     of_rhythm = [conditions, rate, ventricular, supraventricular, atrial_fibrillation, rhythm]
-    return [align, beats, fibrillation, filters, frontend, judge, qrs, quality, waves, *of_rhythm]
+    return [*of_signal, fibrillation, waves, *of_rhythm]
 
 
 @pytest.fixture(scope="session", autouse=True)

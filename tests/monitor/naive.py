@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarm_table, alarms, align, conditions, judge, plausible, qrs, quality, rate, waves
+from monitor import alarm_table, alarms, align, conditions, judge, losses, plausible, qrs, rate, waves
 from monitor.ecg import FS
 
 Samples = NDArray[np.float64]
@@ -70,10 +70,10 @@ def settle(signal: Samples, hold: int) -> tuple[Samples, list[str]]:
     return np.array(out), reasons
 
 
-# -- quality
+# -- losses
 
 
-def quality_changes(flags: Sequence[int]) -> list[tuple[int, int]]:
+def loss_changes(flags: Sequence[int]) -> list[tuple[int, int]]:
     """(sample, reason) of each change: lost after LOST bad samples in a row, back after BACK good ones.
 
     While lost, another reason that has lasted for LOST samples takes over.
@@ -82,15 +82,15 @@ def quality_changes(flags: Sequence[int]) -> list[tuple[int, int]]:
     reason = align.OK
     since = 0  # the last change
     for i in range(len(flags)):
-        needed = quality.LOST if reason == align.OK else quality.BACK
+        needed = losses.LOST if reason == align.OK else losses.BACK
         recent = flags[max(since, i + 1 - needed) : i + 1]
         if len(recent) == needed and all((flag == align.OK) != (reason == align.OK) for flag in recent):
             reason = flags[i]
             changes.append((i, reason))
             since = i + 1
             continue
-        last = flags[max(since, i + 1 - quality.LOST) : i + 1]
-        if align.OK not in (reason, flags[i]) and flags[i] != reason and list(last) == [flags[i]] * quality.LOST:
+        last = flags[max(since, i + 1 - losses.LOST) : i + 1]
+        if align.OK not in (reason, flags[i]) and flags[i] != reason and list(last) == [flags[i]] * losses.LOST:
             reason = flags[i]
             changes.append((i, reason))
             since = i + 1

@@ -13,17 +13,15 @@ PURE = VOCABULARY | {
     for name in (
         *("alarm_states", "alarm_table", "alarms", "commands", "profiles"),
         *("align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
-        *("atrial", "clusters", "fibrillation", "naming", "waves", "window"),
-        *("ordered", "qrs", "quality", "rhythm", "snapshot", "ward"),
+        *("atrial", "clusters", "fibrillation", "likeness", "losses", "measures", "naming", "waves", "window"),
+        *("ordered", "plausible", "qrs", "rhythm", "snapshot", "ward"),
         *("conditions", "rate", "ventricular", "supraventricular", "atrial_fibrillation"),
     )
 }
 """Values in, values out: no clock, no await, no I/O."""
 CORE = PURE | {
     f"monitor.{name}"
-    for name in (
-        *("classifier", "fibrillation_weights", "judge", "plausible", "kernel", "machine", "records", "replay"),
-    )
+    for name in (*("classifier", "fibrillation_weights", "judge", "kernel", "machine", "quality", "records", "replay"),)
 }
 IMPURE = {"asyncio", "datetime", "random", "socket", "subprocess", "threading", "time", "gmqtt", "websockets"}
 

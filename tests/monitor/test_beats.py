@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import cut, hostile_signals, of, sinus, steady, story
 
-from monitor import beats, quality, timing
+from monitor import beats, losses, timing
 from monitor.beats import FEATURES
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Beat, Qrs
@@ -291,7 +291,7 @@ def test_a_beat_is_final_when_all_leads_are_lost():
     seen = Seen(signal)
     row = [beat.sample for beat in seen.beats].index(last)
     assert not seen.first_beats[row].final
-    assert (seen.beats[row].final, seen.beats[row].emitted) == (True, at + quality.LOST - 1)
+    assert (seen.beats[row].final, seen.beats[row].emitted) == (True, at + losses.LOST - 1)
     assert known_of_next(seen.features)[row] == (0, 0)
     assert seen.features[row].tobytes() == seen.first_features[row].tobytes()
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import SIZES, hostile_signals, sinus, steady
 
-from monitor import align, frontend, qrs, quality, window
+from monitor import align, frontend, losses, qrs, window
 from monitor.align import MISSING, OK
 from monitor.ecg import FS, MAX_LEADS
 from monitor.fibrillation_weights import shipped
@@ -111,8 +111,8 @@ def test_marks_and_beats_come_in_the_order_of_their_samples(signal, missing):
 def test_no_signal_fills_more_than_its_room(fs):
     """Beats as close as can be, and leads lost and back as often as can be; room is counted, not checked."""
     beating = render(steady(299, 0.1, 60.0), 60.0, fs=fs).signal
-    bad = round((quality.LOST + 1) / FS * fs)
-    good = round((quality.BACK + 1) / FS * fs)
+    bad = round((losses.LOST + 1) / FS * fs)
+    good = round((losses.BACK + 1) / FS * fs)
     flicker = beating.copy()
     at = np.arange(len(flicker)) % (bad + good)
     flicker[at < bad] = np.nan
@@ -128,7 +128,7 @@ def test_missing_samples_are_analysed_as_such():
     front.tick((0, sinus(5.0), 0))
     marks, _, (wave,) = front.tick((0, sinus(1.0), 720))
     changes = marks[(marks["kind"] == QUALITY) & (marks["lead"] == 0)]
-    lost, back = 5 * FS + quality.LOST - 1, 7 * FS + quality.BACK - 1
+    lost, back = 5 * FS + losses.LOST - 1, 7 * FS + losses.BACK - 1
     assert naive.as_tuples(changes, "emitted", "value") == [(lost, MISSING), (back, OK)]
     assert len(wave) == 720 + FS
     assert np.isnan(wave[:720]).all()
@@ -141,7 +141,7 @@ def test_both_leads_are_marked_in_the_order_of_samples_then_of_leads():
     signal[725:1000, 0] = np.nan
     marks, _, _ = FrontEnd(360.0).tick((0, signal, 0))
     changes = naive.as_tuples(marks[marks["kind"] == QUALITY], "emitted", "lead", "value")
-    lost, back = quality.LOST - 1, 1000 + quality.BACK - 1
+    lost, back = losses.LOST - 1, 1000 + losses.BACK - 1
     assert changes == [(720 + lost, 1, MISSING), (725 + lost, 0, MISSING), (back, 0, OK), (back, 1, OK)]
 
 
@@ -149,7 +149,7 @@ def test_a_change_of_quality_comes_before_a_beat_that_is_known_with_it():
     signal = sinus(10.0)
     marks, _, _ = FrontEnd(360.0).tick((0, signal, 0))
     known = int(marks["emitted"][marks["kind"] == QRS][8])
-    signal[known - quality.LOST + 1 :, 1] = np.nan
+    signal[known - losses.LOST + 1 :, 1] = np.nan
     marks, _, _ = FrontEnd(360.0).tick((0, signal, 0))
     assert marks["kind"][marks["emitted"] == known].tolist() == [QUALITY, QRS]
 
@@ -171,7 +171,7 @@ def test_no_interval_begins_with_a_beat_that_is_told_within_a_loss():
     """Found by looking back: it lies before the loss, and is announced when the leads are lost already."""
     state = np.zeros(1, frontend.STATE)
     frontend.start(state[0], MAX_LEADS, 360_000, 0)
-    changes = np.zeros(1, quality.CHANGE)
+    changes = np.zeros(1, losses.CHANGE)
     marks, *named, _ = frontend.room(1, 1)
     detections = np.zeros(1, qrs.DETECTION)
     detections[0] = (qrs.BEAT, 900, 1000, 1, 5.0, 1.0, 1.0)
@@ -179,8 +179,8 @@ def test_no_interval_begins_with_a_beat_that_is_told_within_a_loss():
     state["beats"]["last_r"] = 500
     for lead in range(MAX_LEADS):
         changes[0] = (950, lead, MISSING)
-        frontend._merge(state[0], 0, detections, 0, changes, 1, marks, 0, *named, 0)
-    count, _ = frontend._merge(state[0], 0, detections, 1, changes, 0, marks, 0, *named, 0)
+        frontend._merge(state[0], 0, detections, 0, changes, 1, changes, 0, marks, 0, *named, 0)
+    count, _ = frontend._merge(state[0], 0, detections, 1, changes, 0, changes, 0, marks, 0, *named, 0)
     assert marks["kind"][:count].tolist() == [QRS]
     assert state["beats"]["interval_count"].tolist() == [0]
     assert state["beats"]["last_r"].tolist() == [window.NEVER]
@@ -207,7 +207,7 @@ def test_the_signal_is_lost_with_its_last_lead_and_back_with_the_first():
     signal[6 * FS : 8 * FS, 1] = np.inf
     marks, _, _ = FrontEnd(360.0).tick((0, signal, 0))
     changes = naive.as_tuples(marks[marks["kind"] == SIGNAL], "emitted", "value")
-    assert changes == [(6 * FS + quality.LOST - 1, MISSING), (8 * FS + quality.BACK - 1, OK)]
+    assert changes == [(6 * FS + losses.LOST - 1, MISSING), (8 * FS + losses.BACK - 1, OK)]
     assert not np.any(marks["kind"] == LEAD_OFF)
 
 
@@ -220,9 +220,9 @@ def test_electrodes_are_off_with_the_first_and_on_with_the_last(first):
         marks.append(front.tick((0, sinus(2.0), 0), lead_off=lead_off)[0])
     marks = np.concatenate(marks)
     changes = naive.as_tuples(marks[marks["kind"] == LEAD_OFF], "emitted", "value")
-    assert changes == [(2 * FS + quality.LOST - 1, 1), (8 * FS + quality.BACK - 1, 0)]
+    assert changes == [(2 * FS + losses.LOST - 1, 1), (8 * FS + losses.BACK - 1, 0)]
     together = naive.as_tuples(marks[marks["kind"] == SIGNAL], "emitted", "value")
-    assert together == [(4 * FS + quality.LOST - 1, align.LEAD_OFF), (6 * FS + quality.BACK - 1, OK)]
+    assert together == [(4 * FS + losses.LOST - 1, align.LEAD_OFF), (6 * FS + losses.BACK - 1, OK)]
 
 
 def test_beats_are_named_on_the_first_lead_that_can_be_analysed():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor import judge, kernel
+from monitor import judge, kernel, quality
 
 SOURCES = Path(kernel.__file__).parent
 TABLES_AND_TYPES = {"exceptions", "messages"}
@@ -19,12 +19,12 @@ TABLES_AND_TYPES = {"exceptions", "messages"}
 
 ANALYSE = """
 import numpy as np
-from monitor import align, kernel, quality
-state = np.zeros(1, quality.STATE)
-changes = np.zeros(4, quality.CHANGE)
+from monitor import align, kernel, losses
+state = np.zeros(1, losses.STATE)
+changes = np.zeros(4, losses.CHANGE)
 flags = np.full(500, align.MISSING, np.int64)
 flags[100:] = align.OK
-print(quality.step(state[0], flags, 500, 0, np.zeros(500, np.int64), changes, 0), kernel._cached)
+print(losses.step(state[0], flags, 500, 0, np.zeros(500, np.int64), changes, 0), kernel._cached)
 """
 
 
@@ -46,8 +46,9 @@ def sources(tmp_path: Path) -> Path:
     """A copy of the kernel modules, and of the weights compiled into them."""
     for name in kernel.MODULES:
         shutil.copy(SOURCES / f"{name}.py", tmp_path)
-    (tmp_path / judge.WEIGHTS_FILE.parent.name).mkdir()
-    shutil.copy(judge.WEIGHTS_FILE, tmp_path / judge.WEIGHTS_FILE.parent.name)
+    (tmp_path / "models").mkdir()
+    for name in kernel.WEIGHTS:
+        shutil.copy(SOURCES / "models" / name, tmp_path / "models")
     return tmp_path
 
 
@@ -62,8 +63,13 @@ def test_folder_changes_with_the_text_of_any_kernel_module(sources, name):
     assert kernel._cache_folder(sources) != kernel._cache_folder(SOURCES)
 
 
-def test_folder_changes_with_the_weights_of_the_judge(sources):
-    with (sources / judge.WEIGHTS_FILE.relative_to(SOURCES)).open("ab") as file:
+def test_the_weights_are_those_that_are_read():
+    assert {SOURCES / "models" / name for name in kernel.WEIGHTS} == {judge.WEIGHTS_FILE, quality.WEIGHTS_FILE}
+
+
+@pytest.mark.parametrize("name", kernel.WEIGHTS)
+def test_folder_changes_with_the_weights(sources, name):
+    with (sources / "models" / name).open("ab") as file:
         file.write(b"#")
     assert kernel._cache_folder(sources) != kernel._cache_folder(SOURCES)
 
@@ -132,5 +138,5 @@ def test_processes_that_start_together_share_the_cache(tmp_path):
     assert outputs == ["2 True\n"] * 3
     folder = tmp_path / "wardbeat" / "kernels" / kernel._cache_folder(SOURCES).name
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert list(folder.rglob("quality.step*.nbc"))
+    assert list(folder.rglob("losses.step*.nbc"))
     assert not list(folder.rglob("*.tmp.*"))

@@ -16,8 +16,8 @@ from monitor.beats import FEATURES
 from monitor.commands import SetLimits
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Rhythm, take_rhythm
+from monitor.losses import BACK
 from monitor.messages import Chunk
-from monitor.quality import BACK
 from monitor.rhythm import ITEM_QRS, ITEM_QUALITY, ITEM_REVISION, WAIT
 from monitor.ward import Ward
 from simulators.noise import Baseline, Muscle

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.commands import SetLimits
 from monitor.classifier import Names
+from monitor.commands import SetLimits
 from monitor.events import Alarm, Qrs
 from monitor.messages import Chunk
 from monitor.ward import Ward
