@@ -4,8 +4,8 @@ A detector whose thresholds follow the patient would in the end take anything fo
 modelled on what bedside monitors promise, stand before it:
 
 - **small**: less than SMALL peak to peak in the display band, on every lead. Standards for monitors ask that QRS
-  complexes of 0.15 mV are not counted. A small beat among larger ones stays one: the limit holds once there has been
-  no larger one for SMALL_AFTER;
+  complexes of 0.15 mV are not counted. A small beat among larger ones stays one: the limit holds once there has
+  been no larger one for SMALL_AFTER;
 - **spike**: some 15 ms wide at most, or a jump: a pacing pulse, with or without the slow tail that some pacemakers
   leave, or a switch. Told by second differences of the unfiltered signal over 17 and over 44 ms, which for a QRS
   differ. If beside the spike there is more than it and its decay, that may be the paced beat;

@@ -486,7 +486,7 @@ def _is_sure(candidate):  # type: ignore[no-untyped-def]
 @kernel
 def _is_small(state, first, last):  # type: ignore[no-untyped-def]
     for n in range(MAX_LEADS):
-        if state["lead"][n]["usable"] and not plausible.is_small(state["shown"][n], MASK, first, last):
+        if state["lead"][n]["usable"] and not plausible.is_small(state["shown"][n], MASK, first, last, plausible.SMALL):
             return False
     return True
 
@@ -546,7 +546,7 @@ def _measure(state, candidate):  # type: ignore[no-untyped-def]
     if at <= state["from"] or not above:
         return False
     if state["thorough"] == 0 and (
-        _is_implausible(state, at - plausible.BEFORE, at + plausible.AFTER) or _is_tall_t(state, at)
+        _is_implausible(state, at - plausible.BEFORE, at + plausible.AFTER, candidate["size"]) or _is_tall_t(state, at)
     ):
         return False
     for n in range(MAX_LEADS):
@@ -625,7 +625,7 @@ def _learn(state, out, found):  # type: ignore[no-untyped-def]
     _weigh(state)
     for i in range(count):
         candidate = early[i]
-        if candidate["at"] <= state["time"] - LEARNING_AGE:
+        if candidate["at"] <= state["time"] - LEARNING_AGE or (i > 0 and _is_blunt(state, early[i - 1], candidate)):
             continue
         fused = 0.0
         for n in range(MAX_LEADS):
@@ -635,6 +635,18 @@ def _learn(state, out, found):  # type: ignore[no-untyped-def]
         _look(state, candidate, False)
         found = _settle(state, candidate, 1, out, found)
     return found
+
+
+@kernel
+def _is_blunt(state, before, candidate):  # type: ignore[no-untyped-def]
+    """Whether a candidate of the learning time is the tall T wave of the one before it: no beat is known yet."""
+    if state["thorough"] or candidate["at"] - before["at"] >= T_WAVE:
+        return False
+    for n in range(MAX_LEADS):
+        sharp = judge.bend(state, n, before["at"])
+        if state["lead"][n]["usable"] and judge.bend(state, n, candidate["at"]) > plausible.BLUNT * sharp:
+            return False
+    return True
 
 
 # -- looking back

@@ -309,6 +309,10 @@ class _Detector:
         shown = [lead for lead in self.leads if lead.usable]
         return all((not among_large and x.is_small(first, last)) or x.is_spike(first, last) for x in shown)
 
+    def is_blunt(self, before: _Candidate, c: _Candidate) -> bool:
+        blunt = [x.sharpest(c.at) <= plausible.BLUNT * x.sharpest(before.at) for x in self.leads if x.usable]
+        return c.at - before.at < qrs.T_WAVE and all(blunt)
+
     def is_tall_t(self, at: int) -> bool:
         blunt = [x.sharpest(at) <= plausible.BLUNT * x.bend for x in self.leads if x.weight]
         return at - self.rule.last <= plausible.T_PEAK and all(blunt)
@@ -458,8 +462,8 @@ class _Detector:
             lead.level, lead.noise = max(level, qrs.LOWEST), 0.1 * level
             lead.slope = 0.8 * (slopes[3 * len(slopes) // 4] if len(slopes) > 3 else slopes[-1])
         self.weigh()
-        for c in early:
-            if c.at > self.time - qrs.LEARNING_AGE:
+        for before, c in zip([None, *early], early, strict=False):
+            if c.at > self.time - qrs.LEARNING_AGE and not (before and self.is_blunt(before, c)):
                 pairs = zip(self.leads, c.values, strict=True)  # 0 where a lead was of no use then
                 c.size = math.sqrt(sum(lead.weight * (v / lead.level) ** 2 for lead, v in pairs if lead.weight))
                 self.look(c, later=False)
