@@ -546,7 +546,7 @@ def _measure(state, candidate):  # type: ignore[no-untyped-def]
     if at <= state["from"] or not above:
         return False
     if state["thorough"] == 0 and (
-        _is_implausible(state, at - plausible.BEFORE, at + plausible.AFTER, candidate["size"]) or _is_tall_t(state, at)
+        _is_implausible(state, at - plausible.BEFORE, at + plausible.AFTER) or _is_tall_t(state, at)
     ):
         return False
     for n in range(MAX_LEADS):
