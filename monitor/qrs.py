@@ -486,7 +486,7 @@ def _is_sure(candidate):  # type: ignore[no-untyped-def]
 @kernel
 def _is_small(state, first, last):  # type: ignore[no-untyped-def]
     for n in range(MAX_LEADS):
-        if state["lead"][n]["usable"] and not plausible.is_small(state["shown"][n], MASK, first, last, plausible.SMALL):
+        if state["lead"][n]["usable"] and not plausible.is_small(state["shown"][n], MASK, first, last):
             return False
     return True
 

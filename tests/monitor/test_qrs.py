@@ -292,7 +292,7 @@ def test_spikes_of_10_ms_are_no_beats():
     signal[((at + 0.4) % 0.75) < 0.010] = 1.0
     heard = listen([cut(signal, len(signal))])
     assert of(heard.events, Qrs) == []
-    assert alarms(heard.events) == {"ASYSTOLE"}
+    assert "ASYSTOLE" in alarms(heard.events)
 
 
 @pytest.mark.parametrize(
