@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -67,6 +67,7 @@ def analyse(
     classifier: Names | None = None,
     *,
     two_leads: Names | None = None,
+    fibrillation: Any = None,
     bed: str | None = None,
     size: int = SIZE,
 ) -> Iterator[list[Event]]:
@@ -76,6 +77,7 @@ def analyse(
         record: what to analyse; it has at least one sample.
         classifier: names the beats; None: the kernel's own rule does.
         two_leads: names those that two leads show; None: `classifier` does.
+        fibrillation: weights that tell it from the signal; None: those that ship.
         bed: id the events carry; None: the record's name, made valid.
         size: samples a chunk.
 
@@ -85,7 +87,7 @@ def analyse(
     """
     name = bed or bed_of(record.name)
     length = len(record.signal)
-    ward = Ward(classifier, two_leads=two_leads, capacity=1)
+    ward = Ward(classifier, two_leads=two_leads, capacity=1, fibrillation=fibrillation)
     open_beats: dict[int, Beat | None] = {}  # what is not final yet, and its provisional name
     commands = [Describe(name, record.leads)]
     for chunk in chunks_of(record, name, size):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.alarm_scores import AlarmOutcome, Sounded, Told, Verdict, confirms, told_alarms
+from trainer.alarm_scores import AlarmOutcome, Sounded, Told, Verdict, told_alarms, verdict_of
 from trainer.runs import Model, models_of
 
 
@@ -29,9 +29,12 @@ class AlarmJob:
 def hear(job: AlarmJob) -> tuple[list[Told], float]:
     """High-priority alarms of the shipped monitor over a record, and how many seconds it heard.
 
+    What tells fibrillation has not learnt from the record.
+
     Raises:
         RecordError: the record cannot be read, or it has no such lead.
     """
+    from monitor.fibrillation_weights import shipped
     from monitor.records import read_record
     from monitor.replay import analyse
 
@@ -39,7 +42,9 @@ def hear(job: AlarmJob) -> tuple[list[Told], float]:
     if job.until is not None:
         record.signal = record.signal[: round(job.until * record.fs)]
     one, two = models_of(Model(None, None))
-    events = (event for events in analyse(record, one, two_leads=two) for event in events)
+    unseen = shipped().unseen(f"{job.path.parent.name}/{job.path.name}")
+    told = analyse(record, one, two_leads=two, fibrillation=unseen)
+    events = (event for events in told for event in events)
     return told_alarms(events, record.fs), len(record.signal) / record.fs
 
 
@@ -51,7 +56,7 @@ def challenge(job: AlarmJob) -> Verdict:
     """
     assert job.sounded is not None
     told, _ = hear(job)
-    return Verdict(job.path.name, job.sounded.kind, job.sounded.true, confirms(told, job.sounded.kind))
+    return verdict_of(job.path.name, job.sounded, told)
 
 
 def judge(job: AlarmJob) -> AlarmOutcome:

@@ -2,9 +2,11 @@
 
 Challenge: a bedside monitor alarmed at 5:00 into each record, and people judged whether rightly. Here the monitor
 hears the record's ECG leads up to that moment and not a sample more ("real time"). It confirms the alarm if one of its
-own of the same kind was told by then and stood within the last 10 s. Score: (TP + TN) / (TP + TN + FP + 5 FN).
-Source: Clifford GD et al., "The PhysioNet/Computing in Cardiology Challenge 2015: Reducing False Arrhythmia Alarms in
-the ICU", Computing in Cardiology 42:273-276 (2015).
+own of the same kind was told by then and stood within the last 10 s; a ventricular tachycardia by any run of three or
+more ventricular beats, for how many they were is for the bedside monitor to say, and an alarm that is wrongly refused
+weighs five times one that is wrongly confirmed. The score by the same alarm alone stands beside it. The score is
+(TP + TN) / (TP + TN + FP + 5 FN). Source: Clifford GD et al., "The PhysioNet/Computing in Cardiology Challenge 2015:
+Reducing False Arrhythmia Alarms in the ICU", Computing in Cardiology 42:273-276 (2015).
 
 Annotated records: an alarm is true if something of its kind (:mod:`trainer.alarm_truth`) happened between its onset
 and the moment it was told; :data:`NEAR` allows for another beat that begins a run. An episode is caught by an alarm of
@@ -30,6 +32,9 @@ KINDS: Final = {
     "Ventricular_Tachycardia": "VTACH",
 }
 """The Challenge's kinds of alarm, and the code of each."""
+
+SUPPORT: Final[Mapping[str, tuple[str, ...]]] = {"VTACH": ("VTACH", "VRUN")}
+"""Alarms that confirm one besides its own."""
 
 SOUNDED: Final = 300.0
 """When the bedside monitor alarmed, s into a record of the Challenge."""
@@ -57,10 +62,11 @@ class Told(NamedTuple):
 
 
 def told_alarms(events: Iterable[Event], fs: float) -> list[Told]:
-    """The high-priority alarms among `events` of one bed at `fs` Hz, in the order in which they were told."""
+    """The alarms of HIGH and SUPPORT among `events` of one bed at `fs` Hz, in the order in which they were told."""
+    heard = {*HIGH, *(code for codes in SUPPORT.values() for code in codes)}
     found: dict[str, Told] = {}
     for event in events:
-        if not isinstance(event, Alarm) or event.priority != "high":
+        if not isinstance(event, Alarm) or event.code not in heard:
             continue
         if event.state == "raised" and event.id not in found:
             found[event.id] = Told(event.code, event.sample / fs, event.emitted / fs, float("inf"))
@@ -80,12 +86,21 @@ class Sounded(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """One record of the Challenge: its kind of alarm, whether it was true, and whether the monitor confirms it."""
+    """One record of the Challenge.
+
+    Attributes:
+        record: its name.
+        kind: of alarm, a key of :data:`KINDS`.
+        true: whether people found it true.
+        confirmed: whether the monitor confirms it.
+        alike: whether it does so by the same alarm.
+    """
 
     record: str
     kind: str
     true: bool
     confirmed: bool
+    alike: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +113,9 @@ class ChallengeCounts:
     tn: int = 0
 
     @classmethod
-    def of(cls, verdicts: Iterable[Verdict]) -> ChallengeCounts:
-        """Count verdicts."""
-        cells = [(v.true, v.confirmed) for v in verdicts]
+    def of(cls, verdicts: Iterable[Verdict], *, alike: bool = False) -> ChallengeCounts:
+        """Count verdicts, or those by the same alarm alone."""
+        cells = [(v.true, v.alike if alike else v.confirmed) for v in verdicts]
         return cls(*(cells.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))))
 
     @property
@@ -131,10 +146,12 @@ def read_alarms(database: Path) -> dict[str, Sounded]:
     return found
 
 
-def confirms(alarms: Sequence[Told], kind: str) -> bool:
-    """Whether an alarm of the monitor's own says that the bedside monitor's was true."""
-    code = KINDS[kind]
-    return any(a.code == code and a.told <= SOUNDED and a.end >= SOUNDED - STANDING for a in alarms)
+def verdict_of(record: str, sounded: Sounded, alarms: Sequence[Told]) -> Verdict:
+    """What the monitor's own alarms say of the bedside monitor's."""
+    code = KINDS[sounded.kind]
+    standing = {a.code for a in alarms if a.told <= SOUNDED and a.end >= SOUNDED - STANDING}
+    confirmed = not standing.isdisjoint(SUPPORT.get(code, (code,)))
+    return Verdict(record, sounded.kind, sounded.true, confirmed, code in standing)
 
 
 # -- annotated records
@@ -181,7 +198,7 @@ class AlarmOutcome:
     Attributes:
         record: its name.
         seconds: how long it is.
-        alarms: high-priority alarms.
+        alarms: those told; only HIGH ones are scored.
         truth: high-priority events.
         false: the alarms without an event.
         missed: the events without an alarm.
@@ -195,7 +212,7 @@ class AlarmOutcome:
     missed: list[Episode] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "false", [alarm for alarm in self.alarms if not self._is_true(alarm)])
+        object.__setattr__(self, "false", [a for a in self.alarms if a.code in HIGH and not self._is_true(a)])
         object.__setattr__(self, "missed", [episode for episode in self.truth if not self._is_caught(episode)])
 
     def counts(self, code: str) -> DayCounts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from trainer.alarm_scores import HIGH, KINDS, AlarmOutcome, ChallengeCounts, DayCounts, Verdict
@@ -17,6 +18,7 @@ def challenge_tables(verdicts: Sequence[Verdict]) -> list[Table]:
     wrong += [(v.record, v.kind, "false", "confirmed") for v in verdicts if v.confirmed and not v.true]
     rows = [_challenge_row(kind, [v for v in verdicts if v.kind == kind]) for kind in KINDS]
     rows.append(_challenge_row("all", verdicts))
+    rows.append(_challenge_row("all, by the same alarm alone", verdicts, alike=True))
     columns = ("alarm", "records", "TP", "FN", "FP", "TN", "score %")
     return [
         Table("Wrong verdicts", ("record", "alarm", "was", "is"), wrong, names=4),
@@ -24,20 +26,17 @@ def challenge_tables(verdicts: Sequence[Verdict]) -> list[Table]:
     ]
 
 
-def _challenge_row(name: str, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    counts = ChallengeCounts.of(verdicts)
+def _challenge_row(name: str, verdicts: Sequence[Verdict], *, alike: bool = False) -> tuple[str, ...]:
+    counts = ChallengeCounts.of(verdicts, alike=alike)
     cells = (str(cell) for cell in (counts.tp, counts.fn, counts.fp, counts.tn))
     return name, str(len(verdicts)), *cells, percent(counts.score)
 
 
 def challenge_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Every verdict, and the score of each kind and of all."""
-    sets = {kind: [v for v in verdicts if v.kind == kind] for kind in KINDS} | {"all": list(verdicts)}
-    scores = {}
-    for name, these in sets.items():
-        counts = ChallengeCounts.of(these)
-        cells = {cell: getattr(counts, cell) for cell in ("tp", "fn", "fp", "tn")}
-        scores[name] = cells | {"score": number(counts.score)}
+    counted = {kind: ChallengeCounts.of(v for v in verdicts if v.kind == kind) for kind in KINDS}
+    counted |= {"all": ChallengeCounts.of(verdicts), "all, alike": ChallengeCounts.of(verdicts, alike=True)}
+    scores = {name: asdict(counts) | {"score": number(counts.score)} for name, counts in counted.items()}
     return {"scores": scores, "verdicts": [v._asdict() for v in verdicts]}
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events import Beat, Event, Rhythm, take_rhythm
+from monitor.fibrillation_weights import shipped
 from monitor.records import Annotations, read_annotations, read_record
 from monitor.replay import analyse
 from trainer.parallel import each
@@ -189,7 +190,7 @@ class RhythmJob:
 
 
 def listen(job: RhythmJob) -> Told:
-    """Run the monitor over one record.
+    """Run the monitor over one record; what tells fibrillation has not learnt from it.
 
     Raises:
         RecordError: the record or its annotations cannot be read, or it has no such lead.
@@ -197,7 +198,9 @@ def listen(job: RhythmJob) -> Told:
     record = read_record(job.path, list(job.leads) or None)
     reference = read_annotations(job.path)
     one, two = models_of(job.model)
-    events = (event for events in analyse(record, one, two_leads=two) for event in events)
+    unseen = shipped().unseen(f"{job.path.parent.name}/{job.path.name}")
+    told = analyse(record, one, two_leads=two, fibrillation=unseen)
+    events = (event for events in told for event in events)
     return told_of(job.path.name, record.fs, len(record.signal), reference, events)
 
 

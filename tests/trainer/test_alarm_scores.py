@@ -16,9 +16,9 @@ from trainer.alarm_scores import (
     Sounded,
     Told,
     Verdict,
-    confirms,
     read_alarms,
     told_alarms,
+    verdict_of,
 )
 from trainer.alarm_tables import challenge_json, challenge_tables, day_json, day_tables
 from trainer.alarm_truth import Episode
@@ -38,7 +38,7 @@ def test_a_latched_alarm_ended_when_it_latched() -> None:
     assert told_alarms(events, 100.0) == [Told("ASYSTOLE", 1.0, 2.0, 3.0)]
 
 
-def test_only_high_priority_counts_and_what_stands_never_ends() -> None:
+def test_only_high_priority_and_runs_count_and_what_stands_never_ends() -> None:
     events = [event("raised", 150, "TACHY", "medium"), event("raised", 200)]
     assert told_alarms(events, 100.0) == [Told("VTACH", 1.0, 2.0, math.inf)]
 
@@ -55,13 +55,22 @@ def test_only_high_priority_counts_and_what_stands_never_ends() -> None:
 )
 def test_an_alarm_confirms_if_told_in_time_and_not_long_over(told: float, end: float, confirmed: bool) -> None:
     alarms = [Told("ASYSTOLE", told - 4.0, told, end)]
-    assert confirms(alarms, "Asystole") == confirmed
-    assert not confirms(alarms, "Bradycardia")
+    verdict = verdict_of("r", Sounded("Asystole", True), alarms)
+    assert (verdict.confirmed, verdict.alike) == (confirmed, confirmed)
+    assert not verdict_of("r", Sounded("Bradycardia", True), alarms).confirmed
+
+
+def test_a_run_confirms_a_tachycardia_but_not_by_the_same_alarm() -> None:
+    verdict = verdict_of("v", Sounded("Ventricular_Tachycardia", True), [Told("VRUN", 295.0, 297.0, 299.0)])
+    assert (verdict.confirmed, verdict.alike) == (True, False)
+    assert not verdict_of("f", Sounded("Ventricular_Flutter_Fib", True), [Told("VRUN", 295.0, 297.0, 299.0)]).confirmed
+    assert ChallengeCounts.of([verdict]) == ChallengeCounts(tp=1)
+    assert ChallengeCounts.of([verdict], alike=True) == ChallengeCounts(fn=1)
 
 
 def test_the_score_weighs_a_missed_alarm_five_times() -> None:
     cells = [(True, True)] * 4 + [(True, False)] + [(False, True)] * 2 + [(False, False)] * 3
-    counts = ChallengeCounts.of(Verdict("r", "Asystole", true, confirmed) for true, confirmed in cells)
+    counts = ChallengeCounts.of(Verdict("r", "Asystole", true, confirmed, confirmed) for true, confirmed in cells)
     assert counts == ChallengeCounts(4, 1, 2, 3)
     assert counts.score == pytest.approx(7 / 14)
     assert math.isnan(ChallengeCounts().score)
@@ -123,7 +132,7 @@ def test_tables_and_json_say_the_same() -> None:
     (split,) = day_json([OUTCOME])["splits"].values()
     assert split["VTACH"]["false_a_day"] == pytest.approx(48.0)
     assert split["all"]["false_a_day_without_event"] is None
-    verdicts = [Verdict("a1", "Asystole", True, False), Verdict("a2", "Asystole", False, True)]
+    verdicts = [Verdict("a1", "Asystole", True, False, False), Verdict("a2", "Asystole", False, True, True)]
     assert len(challenge_tables(verdicts)[0].rows) == 2
     assert challenge_json(verdicts)["scores"]["all"] == {
         "tp": 0,
