@@ -104,6 +104,7 @@ LEAD: Final = np.dtype(
         ("sums", SUM, (BLOCKS,)),
         ("total", np.float64),  # of the samples that are not averaged yet
         ("before", np.float32),  # the last kept sample of the block before
+        ("spare", np.float32),  # fills a hole, which machine code may leave as it likes: a snapshot shows it
         ("bad", np.int64),  # samples of this block at which the lead could not be analysed
         ("good", np.int64),  # blocks in a row without any, up to BLOCKS
     ],

@@ -87,7 +87,7 @@ def _measure(settle, filtering, detector, leads, samples, fs_mhz, half, table, m
         count = min(_BLOCK, samples.shape[0] - first)
         made = align.step(settle, samples, first, count, 0, 0, leads, table, settled, flags)
         filters.step(filtering, settled, made, leads, display, band)
-        found = qrs.step(detector, band, display, usable, leads, made, detections)
+        found = qrs.step(detector, settled, band, display, usable, leads, made, detections)
         for lead in range(leads):
             state = measured[lead]
             at, beat = 0, 0

@@ -36,7 +36,9 @@ def run(signal, sizes=(PIECE,)):
     while at < count:
         size = min(sizes[turn % len(sizes)], count - at)
         block = slice(at, at + size)
-        found = qrs.step(detector, band[:, block], display[:, block], usable[:, block], 1, size, detections)
+        found = qrs.step(
+            detector, samples[:, block], band[:, block], display[:, block], usable[:, block], 1, size, detections
+        )
         first, beat = 0, 0
         while first < size:
             to = min(size, first + PIECE - int(state["time"]) % PIECE)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor import rhythm
+from monitor.conditions import DEFAULTS, SETTINGS
 from monitor.profiles import ADULT, PROFILES, RANGES, WHOLE, Limits, check, with_changes, write_settings
 
 
@@ -27,10 +27,9 @@ def test_the_younger_the_faster():
 
 
 def test_the_adult_preset_is_what_the_rhythm_starts_from():
-    adult = PROFILES[ADULT]
-    assert (adult.low, adult.high) == (rhythm.LOW, rhythm.HIGH)
-    assert (adult.extreme_low, adult.extreme_high) == (rhythm.EXTREME_BRADY_RATE, rhythm.EXTREME_TACHY_RATE)
-    assert (adult.asystole_s, adult.vt_rate) == (rhythm.ASYSTOLE_AFTER, rhythm.VT_RATE)
+    settings = np.zeros((), SETTINGS)
+    write_settings(settings, PROFILES[ADULT])
+    assert settings == DEFAULTS
 
 
 def test_an_extreme_limit_gives_way_unless_it_is_given():
