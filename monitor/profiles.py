@@ -31,7 +31,7 @@ class Limits:
     extreme_low: float = 40.0
     extreme_high: float = 140.0
     asystole_s: float = 4.0
-    pause_s: float = 2.0
+    pause_s: float = 3.0
     vt_rate: float = 100.0
     vt_count: int = 5
     pvc_limit: int = 10

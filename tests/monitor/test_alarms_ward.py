@@ -254,7 +254,11 @@ def test_relearning_begins_the_analysis_anew_and_loses_no_sample():
     bed = Feeder(ward)
     events = bed.play(np.concatenate([sinus(10.0), SILENT, sinus(20.0, 130.0)]))
     ward.feed(commands=[SetLimits(BED, high=125.0)], now=bed.now)
-    assert {alarm.code: alarm.state for alarm in view(ward).alarms} == {"ASYSTOLE": "latched", "TACHY": "raised"}
+    assert {alarm.code: alarm.state for alarm in view(ward).alarms} == {
+        "ASYSTOLE": "latched",
+        "TACHY": "raised",
+        "PAUSE": "raised",
+    }
     at = bed.first
     events += bed.play(sinus(20.0, 130.0), Relearn(BED, "Ada"))
     (ended,) = [a for a in of(events, Alarm) if (a.code, a.state) == ("TACHY", "cleared")]
@@ -262,7 +266,10 @@ def test_relearning_begins_the_analysis_anew_and_loses_no_sample():
     assert view(ward).origin == at
     assert view(ward).position == 20 * FS
     assert view(ward).high == 125.0
-    assert {alarm.code: alarm.state for alarm in view(ward).alarms} == {"ASYSTOLE": "latched", "TACHY": "raised"}
+    assert {alarm.code: alarm.state for alarm in view(ward).alarms} == {
+        "ASYSTOLE": "latched",
+        "TACHY": "raised",
+    }
     assert of(events, Gap) == []
     named = {beat.sample for beat in of(events, Beat) if beat.final}
     late = {event.sample for event in of(events, Qrs) if event.sample > bed.first - 2 * FS}

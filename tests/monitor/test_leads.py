@@ -123,7 +123,10 @@ def test_a_heart_that_stops_while_one_lead_is_lost_is_an_asystole(lead):
     """The other lead can be analysed, and shows nothing: no loss excuses that."""
     signal = np.concatenate([sinus(15.0), np.zeros((10 * FS, 2), np.float32)])
     events, _ = watch(signal, Loss(lead, "lead_off", 12.0, 25.0))
-    assert raised_and_cleared(events) == [("LEAD_OFF", "raised"), ("ASYSTOLE", "raised")]
+    assert [what for what in raised_and_cleared(events) if what[0] != "PAUSE"] == [
+        ("LEAD_OFF", "raised"),
+        ("ASYSTOLE", "raised"),
+    ]
 
 
 @pytest.mark.parametrize(("why", "code"), [("lead_off", None), ("missing", "GAP"), ("saturated", "CANNOT_ANALYSE")])

@@ -511,7 +511,7 @@ def test_fast_beats_in_a_signal(count, expected):
 def test_slow_beats_in_a_signal(count, expected):
     slow = [(10.0 + rr(38) * i, "N") for i in range(count)]
     beats = [*steady(80, 0.5, 9.4), *slow, *steady(80, slow[-1][0] + 0.75, slow[-1][0] + 8.0)]
-    events = alarm_events(render(beats, slow[-1][0] + 8).signal, "EXTREME_BRADY", ward=limited(15, None))
+    events = alarm_events(render(beats, slow[-1][0] + 8).signal, "EXTREME_BRADY")
     assert len([event for event in events if event.state == "raised"]) == expected
 
 
