@@ -63,6 +63,7 @@ from monitor.conditions import (
     VF,
     VFIB,
     VT,
+    VTACH,
     say,
     set_standing,
 )
@@ -229,7 +230,7 @@ def _interrupt(state):  # type: ignore[no-untyped-def]
 @kernel
 def _silence_due(state, seconds):  # type: ignore[no-untyped-def]
     """When so many seconds without a beat are over, and a beat would be known; or NONE_DUE."""
-    if state["reason"] != OK or state["fibrillation"] == SHOWS_VF:
+    if state["reason"] != OK or state["fibrillation"] != NO_FIBRILLATION:
         return NONE_DUE
     return max(state["since"] + int((seconds + WAIT) * FS), state["time"])
 
@@ -360,10 +361,14 @@ def _on_fibrillation(state, row, sample, emitted, value, out, count):  # type: i
         state["passing"] = 1
         state["fibrillated"] = sample
         count = _set(state, row, VFIB, 0, sample, emitted, 0.0, 0.0, out, count)
-    runs = state["named"]["ventricular"]
-    if value == SHOWS_VT and not state["noise"] and runs["count"]:
-        r = runs["at"][(runs["count"] - 1) % ventricular.BEATS]
-        ventricular.judge_run(runs, state["named"]["standing"], state["settings"], r, True)
+    runs, standing = state["named"]["ventricular"], state["named"]["standing"]
+    if value == SHOWS_VT and not state["noise"]:
+        r = sample
+        if runs["count"]:
+            r = runs["at"][(runs["count"] - 1) % ventricular.BEATS]
+            ventricular.judge_run(runs, standing, state["settings"], r, True)
+        if not standing["on"][VTACH]:  # its waves may be too smooth for beats to be found
+            set_standing(standing, VTACH, 1, sample, np.nan, state["settings"]["vt_rate"])
         count = _tell(state, row, r, emitted, 0, out, count)
     if value == SHOWS_VT and not state["active"][ASYSTOLE]:
         count = _relabel(state, row, VT, sample, emitted, out, count)

@@ -279,7 +279,17 @@ TWICE_NAMED = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+WRONG_AT_FIRST = [(1.0, first, last) for first, last in zip("NNNNNNNVNNNN", "NVNVNVVNVNVN", strict=True)]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="bigeminy that only the final names have, interrupted once, is told a second time"
+)
+def test_bigeminy_of_final_names_alone_is_told_once():
+    test_what_stands_after_a_revision_is_what_the_final_names_say.hypothesis.inner_test(WRONG_AT_FIRST)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(TWICE_NAMED)
 def test_what_stands_after_a_revision_is_what_the_final_names_say(beats):
     """Runs as the obvious way finds them, and the rhythms of the whole; and nothing begins twice at one sample."""
