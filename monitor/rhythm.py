@@ -368,7 +368,7 @@ def _on_fibrillation(state, row, sample, emitted, value, out, count):  # type: i
             r = runs["at"][(runs["count"] - 1) % ventricular.BEATS]
             ventricular.judge_run(runs, standing, state["settings"], r, True)
         if not standing["on"][VTACH]:  # its waves may be too smooth for beats to be found
-            set_standing(standing, VTACH, 1, sample, np.nan, state["settings"]["vt_rate"])
+            set_standing(standing, VTACH, 1, sample, 0.0, state["settings"]["vt_rate"])
         count = _tell(state, row, r, emitted, 0, out, count)
     if value == SHOWS_VT and not state["active"][ASYSTOLE]:
         count = _relabel(state, row, VT, sample, emitted, out, count)

@@ -541,7 +541,7 @@ class Ward:
                 events.append(Rhythm(bed.name, bed.device(sample), at, rhythm.LABELS[on]))
             else:
                 cause, reason = ONSET if on else END, REVISED if revised else LAPSED if lapsed else None
-                step = (rhythm.CONDITIONS[code], cause, bed.device(sample), value, limit, reason)
+                step = (rhythm.CONDITIONS[code], cause, bed.device(sample), value or None, limit, reason)
                 happenings[row].append(Happening(emitted, 1, *step))
         for row, bed in by_row.items():
             if bed.holds or row in happenings:
