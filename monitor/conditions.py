@@ -101,24 +101,10 @@ SETTINGS: Final = np.dtype(
     ],
     align=True,
 )
-"""What a bed is set to."""
+"""What a bed is set to: :class:`monitor.profiles.Limits` as the kernels read it."""
 
 LONGEST_RUN: Final = 16
 """Most beats that a ventricular tachycardia may be asked to have."""
-
-LOW, HIGH = 50.0, 120.0
-EXTREME_BRADY_RATE, EXTREME_TACHY_RATE = 40.0, 140.0
-ASYSTOLE_AFTER, PAUSE_AFTER = 4.0, 3.0
-VT_RATE, VT_COUNT = 100.0, 5
-PVC_LIMIT: Final = 10.0
-DEFAULTS: Final = np.array(
-    (
-        *(LOW, HIGH, EXTREME_BRADY_RATE, EXTREME_TACHY_RATE, ASYSTOLE_AFTER, PAUSE_AFTER),
-        *(VT_RATE, VT_COUNT, PVC_LIMIT, 0),
-    ),
-    SETTINGS,
-)
-"""An adult's settings."""
 
 EVENT_HOLD: Final = 10.0
 """Seconds for which what happened once stands."""

@@ -45,7 +45,7 @@ from monitor.messages import NO_SAMPLE, RAIL
 from monitor.profiles import PROFILES, RANGES, check
 
 if TYPE_CHECKING:
-    from monitor.ward import Wave
+    from monitor.views import Wave
 
 PROTOCOL: Final = 1
 

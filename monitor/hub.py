@@ -41,7 +41,7 @@ from monitor.pages import answer, read_assets
 from monitor.profiles import with_changes
 
 if TYPE_CHECKING:
-    from monitor.ward import BedView, Wave
+    from monitor.views import BedView, Wave
 
 log = logging.getLogger(__name__)
 

@@ -56,10 +56,10 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "asystole_s": (2.5, 10),
     "pause_s": (1.5, 5),
     "vt_rate": (60, 250),
-    "vt_count": (3, 99),
+    "vt_count": (3, 16),
     "pvc_limit": (1, 100),
 }
-"""Lowest and highest value of each limit."""
+"""Lowest and highest value of each limit; the kernels remember runs of :data:`monitor.conditions.LONGEST_RUN` beats."""
 
 WHOLE: Final = ("vt_count", "pvc_limit")
 """Limits that count something."""
@@ -118,14 +118,6 @@ def with_changes(limits: Limits, **changes: float | None) -> Limits:
 
 
 def write_settings(record: Any, limits: Limits) -> None:
-    """Tell the kernels what a bed is set to.
-
-    Args:
-        record: one record of a structured array, or one that has such a record as its field ``settings``. What it
-            has no field for is left out.
-        limits: what to write.
-    """
-    target = record["settings"] if "settings" in (record.dtype.names or ()) else record
+    """Tell the kernels what a bed is set to, in a record of :data:`monitor.conditions.SETTINGS`."""
     for field in fields(limits):
-        if field.name in target.dtype.names:
-            target[field.name] = getattr(limits, field.name)
+        record[field.name] = getattr(limits, field.name)

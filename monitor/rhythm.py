@@ -32,14 +32,12 @@ from monitor.align import OK
 from monitor.conditions import (
     AF,
     ASYSTOLE,
-    ASYSTOLE_AFTER,
     BIGEMINAL,
     BIGEMINY,
     BRADY,
     BY_NAME,
     CHANGE,
     CONDITIONS,
-    DEFAULTS,
     EVENT_HOLD,
     EXTREME_BRADY,
     EXTREME_TACHY,
@@ -71,12 +69,12 @@ from monitor.ecg import FS
 from monitor.kernel import kernel
 from monitor.losses import BACK
 
-__all__ = ["CHANGE", "CONDITIONS", "DEFAULTS", "ITEM", "LABELS", "RHYTHM", "SETTINGS", "STATE", "room", "start", "step"]
+__all__ = ["CHANGE", "CONDITIONS", "ITEM", "LABELS", "RHYTHM", "SETTINGS", "STATE", "room", "start", "step"]
 
 WAIT: Final = 0.45
 """Seconds from an R peak within which a detector that is not searching back has said so."""
-SETTLE: Final = 8.0
-"""Seconds from the start of a stream before silence counts: the detector is learning."""
+LEARNING: Final = 4.0
+"""Seconds from the start of a stream from which silence counts: the detector is learning until then."""
 RATE_LAPSE: Final = 10.0
 """Seconds of noise after which the heart rate is unknown."""
 LAPSE: Final = 30.0
@@ -154,7 +152,7 @@ def room(items: int, ends: int) -> int:
 @kernel
 def start(state):  # type: ignore[no-untyped-def]
     """Make a zeroed STATE record ready; the settings are left alone."""
-    state["since"] = int((SETTLE - ASYSTOLE_AFTER) * FS)
+    state["since"] = int(LEARNING * FS)
     state["rate_lapse"] = NONE_DUE
     state["lapse"] = NONE_DUE
     state["pause_until"] = NONE_DUE

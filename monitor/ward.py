@@ -43,6 +43,7 @@ from monitor.messages import Chunk
 from monitor.naming import FAILED, NAMED, name_rows
 from monitor.profiles import ADULT, PROFILES, Limits, with_changes, write_settings
 from monitor.snapshot import layout_of, pack, unpack
+from monitor.views import BedView, Wave
 
 log = logging.getLogger(__name__)
 
@@ -80,65 +81,6 @@ _BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
 _BY_SIGNAL: Final = (*rhythm.CONDITIONS, "LEAD_OFF", *OF_REASON.values())
 """Alarms that end with the stream whose samples raised them."""
 _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Qrs: 3, Beat: 4, Rhythm: 5, Alarm: 6}
-
-
-@dataclass(slots=True)
-class Wave:
-    """Display signal of one bed, 0.5-40 Hz, as analysed by the last call.
-
-    Attributes:
-        bed: id of the bed.
-        first: index of the first sample at 360 Hz, counted from the stream's origin.
-        samples: (n, leads) float32, mV; NaN where nothing was measured.
-    """
-
-    bed: str
-    first: int
-    samples: NDArray[np.float32]
-
-
-@dataclass(slots=True)
-class BedView:
-    """A bed as others may see it.
-
-    Attributes:
-        bed: its id.
-        alias: a name for people.
-        simulated: whether the device says it is a simulator.
-        leads: names of the leads analysed.
-        stream: id of the running stream.
-        fs: the device's rate, Hz.
-        origin: the device's sample that is index 0 at 360 Hz.
-        position: samples at 360 Hz processed.
-        heart_rate: per minute; None: unknown.
-        rhythm: WFDB rhythm string; None: unknown.
-        pvc_per_minute: ventricular beats in the last minute; None before the first minute.
-        low, high: heart-rate limits, per minute.
-        alarms: every alarm that is not idle, those of the patient first, the gravest first.
-        last_data: monotonic time at which data last came.
-        profile: name of the preset that its limits began with.
-        limits: what it is set to.
-        pause_left: seconds left of the audio pause; 0: there is none.
-    """
-
-    bed: str
-    alias: str
-    simulated: bool
-    leads: tuple[str, ...]
-    stream: int
-    fs: float
-    origin: int
-    position: int
-    heart_rate: float | None
-    rhythm: str | None
-    pvc_per_minute: int | None
-    low: float
-    high: float
-    alarms: tuple[Alarm, ...]
-    last_data: float
-    profile: str = ADULT
-    limits: Limits = PROFILES[ADULT]
-    pause_left: float = 0.0
 
 
 @dataclass(slots=True)
@@ -349,7 +291,7 @@ class Ward:
         bed = self._beds[name] = _Bed(name, row, last_data=now)
         if name in self._descriptions:
             self._describe(self._descriptions.pop(name))
-        write_settings(self.state[row]["rhythm"], bed.limits)
+        write_settings(self.state[row]["rhythm"]["settings"], bed.limits)
         if self._pause is not None and self._now < self._pause_until:
             left = replace(self._pause, seconds=self._pause_until - self._now)
             list(self._pause_audio(bed, left))  # nobody knows the bed yet: its view says so
@@ -373,7 +315,7 @@ class Ward:
         bed.relearn = False
         self.state["front"][bed.row] = np.zeros((), frontend.STATE)
         self.state["rhythm"][bed.row] = np.zeros((), rhythm.STATE)
-        write_settings(row["rhythm"], bed.limits)
+        write_settings(row["rhythm"]["settings"], bed.limits)
         frontend.start(row["front"], min(chunk.samples.shape[1], MAX_LEADS), bed.fs_mhz, bed.half)
         rhythm.start(row["rhythm"])
         return events
@@ -618,7 +560,7 @@ class Ward:
         except (ValueError, KeyError) as error:
             log.warning("settings for bed %s refused: %s", bed.name, error)
             return
-        write_settings(self.state[bed.row]["rhythm"], bed.limits)
+        write_settings(self.state[bed.row]["rhythm"]["settings"], bed.limits)
         log.info("bed %s is set to %s by %s", bed.name, bed.limits, command.by or "nobody known")
 
     def _describe(self, said: Describe) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 
 from monitor import rhythm
 from monitor.ecg import AAMI_CLASSES, FS
+from monitor.profiles import Limits, write_settings
 from monitor.rhythm import ITEM_BEAT, ITEM_FIBRILLATION, ITEM_NOISE, ITEM_QRS, ITEM_QUALITY
 
+ADULT = Limits()
 TO_TRIGGER = 90
 TO_BEAT = 147
 """Samples from an R peak to its trigger and to its name."""
@@ -56,18 +58,18 @@ def shown(value, seconds, told=0.0):
     return [(ITEM_FIBRILLATION, round(seconds * FS), round((seconds + told) * FS), value, 0.0)]
 
 
-def analyse(items, end=None, *, cuts=(), settings=rhythm.DEFAULTS, **others):
+def analyse(items, end=None, *, cuts=(), limits=ADULT, **others):
     """What the kernel says up to `end` (s; by default when all items are known).
 
     With `cuts` (s) it takes the items in several calls. Settings may be given by name.
     """
-    return heard(items, end, cuts=cuts, settings=settings, **others)[0]
+    return heard(items, end, cuts=cuts, limits=limits, **others)[0]
 
 
-def heard(items, end=None, *, cuts=(), settings=rhythm.DEFAULTS, **others):
+def heard(items, end=None, *, cuts=(), limits=ADULT, **others):
     """The same, and the state at the end."""
     state = np.zeros(1, rhythm.STATE)
-    state["settings"] = settings
+    write_settings(state[0]["settings"], limits)
     for name, value in others.items():
         state["settings"][name] = value
     rhythm.start(state[0])

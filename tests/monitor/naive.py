@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor import alarm_table, alarms, align, conditions, judge, losses, plausible, qrs, rate, waves
+from monitor import alarm_table, alarms, align, judge, losses, plausible, qrs, rate, waves
 from monitor.ecg import FS
+from monitor.profiles import Limits
 
 Samples = NDArray[np.float64]
+ADULT = Limits()
 
 
 # -- align
@@ -604,7 +606,7 @@ def heart_rates(r_peaks: Sequence[int]) -> list[float]:
 def rate_conditions(r_peaks: Sequence[int], low: float, high: float) -> list[set[str]]:
     """The rate conditions that hold after each beat; no interval may be longer than 4 s."""
     holding: list[set[str]] = []
-    limits = conditions.EXTREME_TACHY_RATE, conditions.EXTREME_BRADY_RATE
+    limits = ADULT.extreme_high, ADULT.extreme_low
     for n, shown in enumerate(heart_rates(r_peaks), 1):
         rr = _intervals(r_peaks[:n])
         was = holding[-1] if holding else set()
@@ -636,7 +638,7 @@ def ventricular_conditions(beats: Sequence[tuple[int, str]]) -> list[set[str]]:
         fast = False
         if run >= 5:
             r_peaks = [r for r, _ in beats[n - 5 : n]]
-            fast = 60.0 * 4 * FS / (r_peaks[-1] - r_peaks[0]) > conditions.VT_RATE
+            fast = 60.0 * 4 * FS / (r_peaks[-1] - r_peaks[0]) > ADULT.vt_rate
         found = set()
         if fast or ("VTACH" in was and run > 0):
             found.add("VTACH")
@@ -647,7 +649,7 @@ def ventricular_conditions(beats: Sequence[tuple[int, str]]) -> list[set[str]]:
         if kinds[-9:] in ("VNNVNNVNN", "NVNNVNNVN", "NNVNNVNNV"):
             found.add("TRIGEMINY")
         many = sum(kind == "V" and r > beats[n - 1][0] - 60 * FS for r, kind in beats[:n])
-        if many > conditions.PVC_LIMIT * (0.8 if "PVC_RATE" in was else 1.0):
+        if many > ADULT.pvc_limit * (0.8 if "PVC_RATE" in was else 1.0):
             found.add("PVC_RATE")
         holding.append(found)
     return holding

@@ -23,7 +23,7 @@ from monitor.commands import (
 from monitor.exceptions import MessageError
 from monitor.feed import dumps, encode_waves, parse_command
 from monitor.profiles import RANGES
-from monitor.ward import Wave
+from monitor.views import Wave
 
 BEDS = {"bed-01", "bed-02"}
 

@@ -26,7 +26,7 @@ from monitor.exceptions import ConfigError
 from monitor.feed import encode_waves
 from monitor.hub import CLOSE_AFTER, SHED_ABOVE, Hub
 from monitor.profiles import PROFILES, Limits
-from monitor.ward import BedView, Wave
+from monitor.views import BedView, Wave
 
 DEADLINE = 10.0
 ALARM = Alarm("bed-01", 500, 720, "VTACH", "high", id="bed-01:7:VTACH:500", text="*** VTACH 156>100")

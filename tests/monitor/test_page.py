@@ -30,7 +30,7 @@ from monitor.commands import (
 from monitor.events import Alarm, Beat, Event, Qrs, Trigger
 from monitor.hub import Hub
 from monitor.profiles import PROFILES
-from monitor.ward import BedView, Wave
+from monitor.views import BedView, Wave
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.conditions import DEFAULTS, SETTINGS
+from monitor.conditions import LONGEST_RUN, SETTINGS
 from monitor.profiles import ADULT, PROFILES, RANGES, WHOLE, Limits, check, with_changes, write_settings
 
 
@@ -29,7 +30,11 @@ def test_the_younger_the_faster():
 def test_the_adult_preset_is_what_the_rhythm_starts_from():
     settings = np.zeros((), SETTINGS)
     write_settings(settings, PROFILES[ADULT])
-    assert settings == DEFAULTS
+    assert settings.item() == (50.0, 120.0, 40.0, 140.0, 4.0, 3.0, 100.0, 5, 10.0, 0)
+
+
+def test_no_run_is_asked_for_that_the_kernels_do_not_remember():
+    assert RANGES["vt_count"][1] == LONGEST_RUN
 
 
 def test_an_extreme_limit_gives_way_unless_it_is_given():
@@ -74,11 +79,8 @@ def test_counts_are_whole():
     assert [type(check(name, RANGES[name][0])) for name in RANGES] == [int if n in WHOLE else float for n in RANGES]
 
 
-def test_the_kernels_are_told_what_they_have_a_field_for():
-    two = np.zeros(1, [("low", np.float64), ("other", np.int64)])
-    write_settings(two[0], Limits(low=33.0))
-    assert two[0].item() == (33.0, 0)
-    inner = np.dtype([("high", np.float64), ("paced", np.int64), ("vt_count", np.int64)])
-    nested = np.zeros(1, [("low", np.float64), ("settings", inner)])
-    write_settings(nested[0], Limits(low=33.0, high=99.0, paced=True))
-    assert nested[0].item() == (0.0, (99.0, 1, 5))
+def test_the_kernels_are_told_every_limit():
+    settings = np.zeros((), SETTINGS)
+    write_settings(settings, Limits(low=33.0, high=99.0, paced=True, vt_count=7))
+    assert set(SETTINGS.names) == {field.name for field in dataclasses.fields(Limits)}
+    assert (settings["low"], settings["high"], settings["paced"], settings["vt_count"]) == (33.0, 99.0, 1, 7)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from items import TO_BEAT, TO_TRIGGER, Said, analyse, beats_at, conditions, lead, rr, times
+from items import ADULT, TO_BEAT, TO_TRIGGER, Said, analyse, beats_at, conditions, lead, rr, times
 from streams import BED, cut, listen, of, sinus, steady
 
 from monitor import rhythm
@@ -62,8 +62,8 @@ def test_the_pause_is_no_heart_rate():
 
 
 def test_silence_does_not_count_before_the_detector_has_settled():
-    assert conditions(analyse([], rhythm.SETTLE + WAIT)) == []
-    assert conditions(analyse([], rhythm.SETTLE + WAIT + 1 / FS)) == ["ASYSTOLE"]
+    assert conditions(analyse([], rhythm.LEARNING + ADULT.asystole_s + WAIT)) == []
+    assert conditions(analyse([], rhythm.LEARNING + ADULT.asystole_s + WAIT + 1 / FS)) == ["ASYSTOLE"]
 
 
 # -- rates
