@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.alarm_scores import AlarmOutcome, Sounded, Told, Verdict, told_alarms, verdict_of
-from trainer.runs import Model, models_of
+from trainer.runs import Model, events_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +26,19 @@ class AlarmJob:
     sounded: Sounded | None = None
 
 
-def hear(job: AlarmJob) -> tuple[list[Told], float]:
-    """High-priority alarms of the shipped monitor over a record, and how many seconds it heard.
-
-    What tells fibrillation has not learnt from the record.
+def hear(job: AlarmJob) -> tuple[list[Told], float, int]:
+    """High-priority alarms of the shipped monitor over a record; its rate, Hz, and how many samples were heard.
 
     Raises:
         RecordError: the record cannot be read, or it has no such lead.
     """
-    from monitor.fibrillation_weights import shipped
     from monitor.records import read_record
-    from monitor.replay import analyse
 
     record = read_record(job.path, job.leads)
     if job.until is not None:
         record.signal = record.signal[: round(job.until * record.fs)]
-    one, two = models_of(Model(None, None))
-    unseen = shipped().unseen(f"{job.path.parent.name}/{job.path.name}")
-    told = analyse(record, one, two_leads=two, fibrillation=unseen)
-    events = (event for events in told for event in events)
-    return told_alarms(events, record.fs), len(record.signal) / record.fs
+    told = told_alarms(events_of(job.path, record, Model(None, None)), record.fs)
+    return told, record.fs, len(record.signal)
 
 
 def challenge(job: AlarmJob) -> Verdict:
@@ -55,7 +48,7 @@ def challenge(job: AlarmJob) -> Verdict:
         RecordError: the record cannot be read, or it has no such lead.
     """
     assert job.sounded is not None
-    told, _ = hear(job)
+    told, _, _ = hear(job)
     return verdict_of(job.path.name, job.sounded, told)
 
 
@@ -65,12 +58,9 @@ def judge(job: AlarmJob) -> AlarmOutcome:
     Raises:
         RecordError: the record or its reference annotations cannot be read, or it has no such lead.
     """
-    import wfdb
-
     from monitor.records import read_annotations
     from trainer.alarm_truth import episodes
 
     reference = read_annotations(job.path)
-    alarms, seconds = hear(job)
-    header = wfdb.rdheader(str(job.path))
-    return AlarmOutcome(job.path.name, seconds, alarms, episodes(reference, header.fs, header.sig_len))
+    alarms, fs, length = hear(job)
+    return AlarmOutcome(job.path.name, length / fs, alarms, episodes(reference, fs, length))

@@ -237,14 +237,16 @@ def rhythm(
     Records need rhythm annotations; where no beats are annotated the counts of runs mean nothing.
     """
     from trainer.options import words
-    from trainer.rhythm_scores import RhythmJob, listen_all, rhythm_json, rhythm_tables, score_sets
+    from trainer.parallel import each_shown
+    from trainer.rhythm_scores import RhythmJob, listen, rhythm_json, rhythm_tables, score_sets
     from trainer.runs import Model, models_of
 
     paths = _records(db, records)
     _writable(json_file, markdown_file)
     pinned = Model(model, model_sha256, other_model, other_model_sha256)
     digests = models_of(pinned).digests
-    told = listen_all([RhythmJob(path, tuple(words(leads)), pinned) for path in paths], processes)
+    jobs = [RhythmJob(path, tuple(words(leads)), pinned) for path in paths]
+    told = each_shown(listen, jobs, processes, lambda job: job.path.name)
     scores = score_sets(told)
     heading: dict[str, Any] = {"scored": "rhythm", "database": db, "leads": leads, **digests}
     _report(heading | rhythm_json(scores), rhythm_tables(told, scores), json_file, markdown_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -15,6 +16,9 @@ PAGE_WIDTH: Final = 160
 
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Processes = Annotated[int, typer.Option(min=1, help="Processes at the same time.")]
+Noise = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="Noise Stress Test Database; minutes 0-15.")]
+WeightsFile = Annotated[Path, typer.Option(metavar="FILE", help="Where the weights go.")]
+WeightsSeed = Annotated[int, typer.Option(help="Seed of weights, order and noise.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where networks are trained.")]
 
 

@@ -21,12 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events import Beat, Event, Rhythm, take_rhythm
-from monitor.fibrillation_weights import shipped
 from monitor.records import Annotations, read_annotations, read_record
-from monitor.replay import analyse
-from trainer.parallel import each
 from trainer.run_comparison import LENGTHS, SUPRAVENTRICULAR, VENTRICULAR, RunScore, compare_runs
-from trainer.runs import Model, models_of
+from trainer.runs import Model, events_of
 from trainer.scores import PERIODS
 from trainer.splits import splits
 from trainer.tables import Table, percent, sparse
@@ -197,10 +194,7 @@ def listen(job: RhythmJob) -> Told:
     """
     record = read_record(job.path, list(job.leads) or None)
     reference = read_annotations(job.path)
-    one, two = models_of(job.model)
-    unseen = shipped().unseen(f"{job.path.parent.name}/{job.path.name}")
-    told = analyse(record, one, two_leads=two, fibrillation=unseen)
-    events = (event for events in told for event in events)
+    events = events_of(job.path, record, job.model)
     return told_of(job.path.name, record.fs, len(record.signal), reference, events)
 
 
@@ -218,11 +212,6 @@ def told_of(name: str, fs: float, length: int, reference: Annotations, events: I
     test = Annotations(np.array(samples, np.int64), symbols, [""] * len(symbols))
     changes = [(rhythm.sample, rhythm.label) for rhythm in rhythms]
     return Told(name, fs, length, reference, test, spans(changes, length))
-
-
-def listen_all(jobs: Sequence[RhythmJob], processes: int) -> list[Told]:
-    """Run the monitor over records, several at a time."""
-    return each(listen, jobs, processes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from trainer.parallel import each_shown
 
 if TYPE_CHECKING:
     from monitor.classifier import Models
+    from monitor.events import Event
     from monitor.records import Annotations, Record
 
 FIRST, SECOND, BOTH = "first", "second", "both"
@@ -57,17 +58,30 @@ def analyse_record(job: Job) -> Outcome:
             condition makes no sense for it.
         ConfigError: a page cannot be written.
     """
-    from monitor.replay import analyse
-
     record, reference = read(job)
-    one, two = (None, None) if job.model is None else models_of(job.model)
-    events = (event for events in analyse(record, one, two_leads=two) for event in events)
-    outcome = outcome_of(record, reference, events)
+    outcome = outcome_of(record, reference, events_of(job.path, record, job.model))
     if job.plots is not None:
         from trainer.plots import draw_errors
 
         draw_errors(record, outcome, job.plots)
     return outcome
+
+
+def events_of(path: Path, record: Record, model: Model | None) -> Iterator[Event]:
+    """What the monitor says of a record that was read from `path`; what tells fibrillation has not learnt from it.
+
+    Args:
+        path: ``database/record``, by which what was learnt from is known.
+        record: what to analyse.
+        model: names the beats; None: the detector's own rule does.
+    """
+    from monitor.fibrillation_weights import shipped
+    from monitor.replay import analyse
+
+    one, two = (None, None) if model is None else models_of(model)
+    unseen = shipped().unseen(f"{path.parent.name}/{path.name}")
+    for events in analyse(record, one, two_leads=two, fibrillation=unseen):
+        yield from events
 
 
 def read(job: Job) -> tuple[Record, Annotations]:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainer.options import Noise, WeightsFile, WeightsSeed
+
 if TYPE_CHECKING:
     from trainer.judge import Validation
 
 Database = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="MIT-BIH Arrhythmia Database; DS1 is used.")]
 More = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="QT Database, all of it; empty: DS1 alone.")]
-Noise = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="Noise Stress Test Database; minutes 0-15.")]
-Out = Annotated[Path, typer.Option(metavar="FILE", help="Where the weights go.")]
-Seed = Annotated[int, typer.Option(help="Seed of weights, order and noise.")]
 Records = Annotated[str, typer.Option(help="Train on these records, for instance 101,106, instead of all of DS1.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the candidates, instead of the recipe's.")]
 Validate = Annotated[bool, typer.Option("--validate/--no-validate", help="Cross-validate inside DS1 first.")]
@@ -24,8 +23,8 @@ def train_qrs(
     db: Database = "mitdb",
     more: More = "qtdb",
     noise: Noise = "nstdb",
-    out: Out = Path("runs/qrs.safetensors"),
-    seed: Seed = 0,
+    out: WeightsFile = Path("runs/qrs.safetensors"),
+    seed: WeightsSeed = 0,
     records: Records = "",
     epochs: Epochs = None,
     validate: Validate = True,

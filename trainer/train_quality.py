@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainer.options import Noise, WeightsFile, WeightsSeed
+
 if TYPE_CHECKING:
     from trainer.quality import Validation
 
 Challenge = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="Challenge 2017: recordings and what they are.")]
 Rhythms = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="Malignant Ventricular Ectopy Database.")]
 Database = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="MIT-BIH Arrhythmia Database; DS1 is used.")]
-Noise = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="Noise Stress Test Database; minutes 0-15.")]
-Out = Annotated[Path, typer.Option(metavar="FILE", help="Where the weights go.")]
-Seed = Annotated[int, typer.Option(help="Seed of weights, order and noise.")]
 Records = Annotated[str, typer.Option(help="Train on these records of DS1, for instance 101,106, instead of all.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the half seconds, instead of the recipe's.")]
 Validate = Annotated[bool, typer.Option("--validate/--no-validate", help="Cross-validate first, records left out.")]
@@ -26,8 +25,8 @@ def train_quality(
     rhythms: Rhythms = "vfdb",
     db: Database = "mitdb",
     noise: Noise = "nstdb",
-    out: Out = Path("runs/quality.safetensors"),
-    seed: Seed = 0,
+    out: WeightsFile = Path("runs/quality.safetensors"),
+    seed: WeightsSeed = 0,
     records: Records = "",
     epochs: Epochs = None,
     validate: Validate = True,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trainer.options import Noise, WeightsFile, WeightsSeed
+
 if TYPE_CHECKING:
     from trainer.fibrillation_scores import Score
 
@@ -15,9 +17,6 @@ Database = Annotated[
 ]
 Mitdb = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="MIT-BIH Arrhythmia Database; DS1 is used.")]
 More = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="QT Database, all of it; empty: without.")]
-Noise = Annotated[str, typer.Option(metavar="NAME_OR_PATH", help="Noise Stress Test Database; minutes 0-15.")]
-Out = Annotated[Path, typer.Option(metavar="FILE", help="Where the weights go.")]
-Seed = Annotated[int, typer.Option(help="Seed of weights, order and noise.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the looks, instead of the recipe's.")]
 
 
@@ -26,8 +25,8 @@ def train_vf(
     mitdb: Mitdb = "mitdb",
     more: More = "qtdb",
     noise: Noise = "nstdb",
-    out: Out = Path("runs/vf.safetensors"),
-    seed: Seed = 0,
+    out: WeightsFile = Path("runs/vf.safetensors"),
+    seed: WeightsSeed = 0,
     epochs: Epochs = None,
 ) -> None:
     """Train what tells ventricular fibrillation, flutter and tachycardia from the signal.
