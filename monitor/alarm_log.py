@@ -14,12 +14,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
-from monitor.events import Alarm, Audio, Event, Shown
+from monitor.events import Alarm, Audio, Shown
 from monitor.exceptions import ConfigError
+from monitor.tick import Tick
 
 log = logging.getLogger(__name__)
 
@@ -68,14 +69,9 @@ class AlarmLog:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def write(self, events: Iterable[Event], now_unix: float) -> None:
-        """Append what concerns alarms, and wait until the disk has it.
-
-        Args:
-            events: of one tick, of any kind, in order.
-            now_unix: seconds since 1970.
-        """
-        lines = [{**event.as_dict(), "time": now_unix} for event in events if isinstance(event, _LOGGED)]
+    def write(self, tick: Tick) -> None:
+        """Append what concerns alarms, and wait until the disk has it."""
+        lines = [{**event.as_dict(), "time": tick.unix} for event in tick.events if isinstance(event, _LOGGED)]
         if not lines:
             return
         text = "".join(f"{json.dumps(line, allow_nan=False, separators=(',', ':'))}\n" for line in lines)

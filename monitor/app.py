@@ -3,7 +3,7 @@
 Two tasks in one group, inside the hub that serves the page and the feed (:mod:`monitor.hub`)::
 
     ingest   keeps the subscription and fills the inbox (monitor.mqtt)
-    ticker   each tick: ward.feed, then the alarm log, then acknowledge, then hub.publish
+    ticker   each tick: ward.feed, then the sinks (the alarm log), then acknowledge, then hub.publish
 
 Queues, and what happens when they are full: the inbox (4096 messages) makes the broker keep what follows; the
 viewers' commands (256) make the hub refuse; a viewer's write buffer makes the hub shed its waveforms, never
@@ -18,9 +18,9 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from monitor.alarm_log import AlarmLog
@@ -31,6 +31,7 @@ from monitor.inbox import Batch, Inbox, Presence
 from monitor.messages import Chunk
 from monitor.mqtt import Ingest
 from monitor.settings import Settings
+from monitor.tick import Sink, Tick
 
 if TYPE_CHECKING:
     from monitor.ward import Ward
@@ -95,8 +96,9 @@ async def monitor_ward(
             in_flight=settings.broker_in_flight,
             max_beds=settings.max_beds,
         )
-        with AlarmLog(settings.alarm_log) if settings.alarm_log else nullcontext() as alarm_log:
-            ticker = Ticker(ward, inbox, hub, commands, settings, alarm_log)
+        with ExitStack() as kept:
+            sinks = [kept.enter_context(AlarmLog(settings.alarm_log))] if settings.alarm_log else []
+            ticker = Ticker(ward, inbox, hub, commands, settings, sinks)
             hub.ready = True
             log.info("ready after %.1f s", time.monotonic() - started)
             ready()
@@ -106,7 +108,7 @@ async def monitor_ward(
 class Ticker:
     """Gives the ward, once a tick, everything that arrived, and passes on what it says.
 
-    A message is acknowledged when :meth:`Ward.feed` has returned and its alarms are in the alarm log, not before; only
+    A message is acknowledged when :meth:`Ward.feed` has returned and every sink has taken the tick, not before; only
     then are viewers told. When the ward fails, nothing of its tick is acknowledged and :meth:`run` raises: a monitor
     that cannot analyse must not look as if it did, and whoever starts it again gets those messages again.
     """
@@ -118,9 +120,10 @@ class Ticker:
         hub: Hub,
         commands: asyncio.Queue[FromPerson],
         settings: Settings,
-        alarm_log: AlarmLog | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
-        self._alarm_log = alarm_log
+        self._sinks = sinks
+        self._number = 0  # of the last tick
         self._ward = ward
         self._inbox = inbox
         self._hub = hub
@@ -166,11 +169,14 @@ class Ticker:
         while not self._commands.empty():
             commands.append(self._commands.get_nowait())
         events = self._ward.feed(chunks, commands, now)
-        now_unix = time.time()
-        if self._alarm_log is not None:
-            self._alarm_log.write(events, now_unix)
+        self._number += 1
+        tick = Tick(
+            self._number, now, time.time(), events, self._ward.released(), self._ward.waves(), self._ward.beds()
+        )
+        for sink in self._sinks:
+            sink.write(tick)
         batch.acknowledge()
-        self._hub.publish(events, self._ward.waves(), self._ward.beds(), now_unix)
+        self._hub.publish(tick.events, tick.waves, tick.views, tick.unix)
 
     def _note(self, presence: Presence) -> None:
         """Log a device's going and coming; that its data ended, the ward finds for itself within 2 s."""

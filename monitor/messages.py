@@ -56,6 +56,9 @@ NO_SAMPLE: Final = -32768
 RAIL: Final = 32767
 """The largest magnitude an int16 holds: a converter at its rail, so not a measurement."""
 
+UV_PER_UNIT: Final = 5.0
+"""Microvolts; the resolution of the MIT-BIH converter."""
+
 _HEADER: Final = struct.Struct("<2sBBHHIIQqqf")
 _MAGIC: Final = b"WB"
 
@@ -73,6 +76,7 @@ class Chunk:
         samples: (n, leads) float32, mV; NaN: no sample, +-inf: at the converter's rail.
         lead_off: bit i set when lead i's electrode is off.
         time_us: device time of the first sample, microseconds since 1970; 0: unknown.
+        uv: microvolts per unit of what was sent: what a recording of it without loss needs.
     """
 
     bed: str
@@ -83,6 +87,7 @@ class Chunk:
     samples: NDArray[np.float32]
     lead_off: int = 0
     time_us: int = 0
+    uv: float = UV_PER_UNIT
 
     @property
     def end(self) -> int:
@@ -95,12 +100,12 @@ def topic(bed: str, kind: str) -> str:
     return f"{TOPIC_ROOT}/{bed}/{kind}"
 
 
-def encode(chunk: Chunk, uv_per_unit: float = 5.0) -> bytes:
+def encode(chunk: Chunk, uv_per_unit: float = UV_PER_UNIT) -> bytes:
     """Pack a chunk into the binary payload.
 
     Args:
         chunk: at most 12 leads and 4096 samples.
-        uv_per_unit: resolution, microvolts; the default is the MIT-BIH converter's.
+        uv_per_unit: resolution, microvolts.
 
     Raises:
         MessageError: the chunk does not fit the format.
@@ -156,7 +161,7 @@ def _decode_binary(bed: str, payload: bytes) -> Chunk:
     if len(payload) != expected:
         raise MessageError("length", f"payload of {len(payload)} bytes; {n} samples of {leads} leads make {expected}")
     units = np.frombuffer(payload, "<i2", offset=_HEADER.size).reshape(n, leads)
-    return Chunk(bed, stream, seq, first, fs, _to_mv(units, uv), lead_off, time_us)
+    return Chunk(bed, stream, seq, first, fs, _to_mv(units, uv), lead_off, time_us, uv)
 
 
 def _decode_json(bed: str, payload: bytes) -> Chunk:
@@ -196,7 +201,7 @@ def _decode_json(bed: str, payload: bytes) -> Chunk:
         if type(lead) is not int or not 0 <= lead < len(rows):
             raise MessageError("off", f"lead {str(lead)[:20]} in off is not a lead number")
         lead_off |= 1 << lead
-    return Chunk(bed, stream, seq, first, fs, _to_mv(units, uv), lead_off, time_us)
+    return Chunk(bed, stream, seq, first, fs, _to_mv(units, uv), lead_off, time_us, uv)
 
 
 def _to_mv(units: NDArray[np.int16], uv: float) -> NDArray[np.float32]:

@@ -219,6 +219,7 @@ class Ward:
         self._tables: list[int] = []  # rates of the rows of _table_array, mHz
         self._table_array = np.zeros((1, align.PHASES + 1, align.TAPS))
         self._waves: list[Wave] = []
+        self._taken: list[tuple[str, Run]] = []
         self._now = 0.0  # of the last call
         self._pause: PauseAudio | None = None  # of the whole ward: also for beds that come while it lasts
         self._pause_until = 0.0
@@ -239,6 +240,7 @@ class Ward:
         """
         events: list[Event] = []
         self._waves = []
+        self._taken = []
         self._now = now
         for command in commands:
             events += self._obey(command)
@@ -252,6 +254,7 @@ class Ward:
                     round_, advanced = [], set()
                 events += self._restart(bed, run)
             round_.append((bed, run))
+            self._taken.append((bed.name, run))
             advanced.add(bed.row)
         events += self._analyse(round_)
         events += self._watch(now)
@@ -274,6 +277,10 @@ class Ward:
     def waves(self) -> list[Wave]:
         """The display signal that the last :meth:`feed` analysed."""
         return self._waves
+
+    def released(self) -> list[tuple[str, Run]]:
+        """What the last :meth:`feed` analysed, as the devices sent it: each bed's samples in order, each once."""
+        return self._taken
 
     def warm_up(self) -> None:
         """Compile or load every kernel and run the model once, so that no later call stalls."""

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.ecg import check_bed
-from monitor.messages import NO_SAMPLE, RAIL, VERSION, Chunk, encode, topic
+from monitor.messages import NO_SAMPLE, RAIL, UV_PER_UNIT, VERSION, Chunk, encode, topic
 from simulators.sources import Source
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 RATE: Final = 10.0
 """Messages per second."""
 
-UV_PER_UNIT: Final = 5.0
 _KEEPALIVE_S: Final = 10
 _TIMEOUT_S: Final = 5.0  # for the broker's answers; a device gives up and connects anew
 _FAREWELL_S: Final = 0.3  # to say "offline" on the way out

@@ -17,12 +17,17 @@ import pytest
 from monitor.alarm_log import AlarmLog, read_alarm_log
 from monitor.events import Alarm, Audio, Beat, Shown
 from monitor.exceptions import ConfigError
+from monitor.tick import Tick
 
 WRITER = Path(__file__).with_name("alarm_log_writer.py")
 
 
 def alarm(n, state="raised"):
     return Alarm("bed", n, n, "TACHY", "medium", state=state, id=f"bed:1:TACHY:{n}")
+
+
+def tick(events, unix=0.0):
+    return Tick(1, 0.0, unix, events)
 
 
 def ids(path):
@@ -32,10 +37,10 @@ def ids(path):
 def test_what_concerns_alarms_is_written_in_order(tmp_path):
     path = tmp_path / "folder" / "alarms.jsonl"
     with AlarmLog(path) as log:
-        log.write([Beat("bed", 1, 2)], 1.0)
+        log.write(tick([Beat("bed", 1, 2)], 1.0))
         assert path.read_bytes() == b""
-        log.write([alarm(3), Beat("bed", 1, 2), Shown("bed", 3, 4, "TACHY", "bed:1:TACHY:3", "wall")], 2.0)
-        log.write([Audio("bed", 5, 5, True, 120.0, "Ada")], 3.0)
+        log.write(tick([alarm(3), Beat("bed", 1, 2), Shown("bed", 3, 4, "TACHY", "bed:1:TACHY:3", "wall")], 2.0))
+        log.write(tick([Audio("bed", 5, 5, True, 120.0, "Ada")], 3.0))
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(line["type"], line["time"]) for line in lines] == [("alarm", 2.0), ("shown", 2.0), ("audio", 3.0)]
     assert lines[0] == {**alarm(3).as_dict(), "time": 2.0}
@@ -46,19 +51,19 @@ def test_a_batch_is_on_the_disk_when_write_returns(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_size))
     with AlarmLog(tmp_path / "a") as log:
-        log.write([alarm(1), alarm(2)], 0.0)
-        log.write([], 0.0)
+        log.write(tick([alarm(1), alarm(2)]))
+        log.write(tick([]))
     assert synced == [(tmp_path / "a").stat().st_size], "once a batch"
 
 
 def test_a_torn_line_is_passed_over_and_the_next_one_is_whole(tmp_path):
     path = tmp_path / "a"
     with AlarmLog(path) as log:
-        log.write([alarm(1), alarm(2)], 0.0)
+        log.write(tick([alarm(1), alarm(2)]))
     path.write_bytes(path.read_bytes()[:-20])
     assert ids(path) == ["bed:1:TACHY:1"]
     with AlarmLog(path) as log:
-        log.write([alarm(3)], 0.0)
+        log.write(tick([alarm(3)]))
     assert ids(path) == ["bed:1:TACHY:1", "bed:1:TACHY:3"]
 
 
@@ -73,7 +78,7 @@ def test_it_rotates_and_the_oldest_goes(tmp_path):
     path = tmp_path / "a.jsonl"
     with AlarmLog(path, largest=1000, kept=3) as log:
         for n in range(100):
-            log.write([alarm(n)], 0.0)
+            log.write(tick([alarm(n)]))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.jsonl", *(f"a.jsonl.{i}" for i in (1, 2, 3))]
     assert all(file.stat().st_size <= 1000 for file in tmp_path.iterdir())
     numbers = [int(id_.split(":")[3]) for id_ in ids(path)]
@@ -90,17 +95,17 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 def test_a_full_disk_is_logged_once_and_monitoring_goes_on(tmp_path, monkeypatch, caplog):
     path = tmp_path / "a"
     with AlarmLog(path) as log:
-        log.write([alarm(1)], 0.0)
+        log.write(tick([alarm(1)]))
         with monkeypatch.context() as patch:
 
             def full(_fd):
                 raise OSError(28, "No space left on device")
 
             patch.setattr(os, "fsync", full)
-            log.write([alarm(2)], 0.0)
-            log.write([alarm(3)], 0.0)
+            log.write(tick([alarm(2)]))
+            log.write(tick([alarm(3)]))
             assert log.failed
-        log.write([alarm(4)], 0.0)
+        log.write(tick([alarm(4)]))
         assert not log.failed
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert ids(path)[-1] == "bed:1:TACHY:4"

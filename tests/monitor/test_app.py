@@ -43,6 +43,9 @@ class FakeWard:
     def waves(self):
         return ["waves"]
 
+    def released(self):
+        return ["released"]
+
     def beds(self):
         return ["views"]
 
@@ -147,7 +150,7 @@ async def test_an_alarm_is_in_the_log_before_anybody_is_told(tmp_path):
     inbox, hub, commands = Inbox(), FakeHub(), asyncio.Queue()
     hub.publish = lambda events, *_: events and written.append(path.read_text())
     with AlarmLog(path) as alarm_log:
-        async with running(Ticker(ward, inbox, hub, commands, Settings(tick=0.01), alarm_log).run()):
+        async with running(Ticker(ward, inbox, hub, commands, Settings(tick=0.01), [alarm_log]).run()):
             await inbox.hold(chunk())
             await until(lambda: written)
         await inbox.abandon()
