@@ -14,8 +14,10 @@ The file is ``wardbeat.toml`` in the user's configuration folder (``~/.config/wa
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -173,6 +175,71 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
         raise ConfigError(what[0].lower() + what[1:], where=_origin(name, given, path), remedy=_REMEDY) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as it counts.
+
+    Attributes:
+        name: as in the file; of a bed's, with the bed: ``beds.bed-01.low``.
+        value: a JSON value.
+        origin: where it came from, as its author knows it.
+    """
+
+    name: str
+    value: Any
+    origin: str
+
+
+def explain(config: Path | None = None) -> tuple[Path, list[Setting]]:
+    """Every setting with the place it comes from.
+
+    Args:
+        config: as of :func:`load_settings`.
+
+    Returns:
+        The file that is looked at, there or not, and the settings in the order of :class:`Settings`.
+
+    Raises:
+        ConfigError: a setting is wrong, unknown, or the file cannot be read.
+    """
+    values = load_settings(config).model_dump(mode="json")
+    path, contents = _read(config)
+    beds = values.pop("beds")
+    values |= {
+        f"beds.{bed}.{name}": value for bed, given in beds.items() for name, value in given.items() if value is not None
+    }
+    return path, [
+        Setting(name, value, _variable(name) or (str(path) if _is_in(name, contents) else "default"))
+        for name, value in values.items()
+    ]
+
+
+def _is_in(name: str, contents: Any) -> bool:
+    for part in name.split("."):
+        if not isinstance(contents, dict) or part not in contents:
+            return False
+        contents = contents[part]
+    return True
+
+
+def _variable(name: str) -> str | None:
+    """The environment variable that gives a setting: its own, or that of what it is a part of, as JSON."""
+    parts = name.split(".")
+    given = {key.upper(): key for key in os.environ}
+    for count in range(len(parts), 0, -1):
+        variable = given.get(PREFIX + "__".join(parts[:count]).upper())
+        if variable is not None and (count == len(parts) or _is_in(".".join(parts[count:]), _json(variable))):
+            return variable
+    return None
+
+
+def _json(variable: str) -> Any:
+    try:
+        return json.loads(os.environ[variable])
+    except ValueError:
+        return None
+
+
 def _read(config: Path | None) -> tuple[Path, dict[str, Any]]:
     named = config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
     path = named or platformdirs.user_config_path("wardbeat") / "wardbeat.toml"
@@ -195,6 +262,4 @@ def _origin(name: str, flags: dict[str, Any], path: Path) -> str:
     field = name.split(".")[0]
     if field in flags:
         return f"--{field.replace('_', '-')}"
-    if any(key.upper().startswith(PREFIX + field.upper()) for key in os.environ):
-        return PREFIX + name.upper().replace(".", "__")
-    return f"{path}: {name}"
+    return _variable(name) or f"{path}: {name}"
