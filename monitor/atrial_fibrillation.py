@@ -16,7 +16,7 @@ BEGINS and ends below ENDS, half a window before the beat that showed it.
 
 The weights were fitted on DS1 of the MIT-BIH Arrhythmia Database, the Malignant Ventricular Ectopy Database, the QT
 Database and the PhysioNet/CinC Challenge 2017, each record weighed by the root of its length; measures and limits were
-chosen with records left out (``trainer/train_af.py``).
+chosen with records left out (``trainer/weights/train_af.py``).
 
 Sources: median changes and their order, Petrenas et al., Comput Biol Med 65:184-191 (2015); matches, Lake and Moorman,
 Am J Physiol Heart Circ Physiol 300:H319-H325 (2011).

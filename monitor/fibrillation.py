@@ -7,7 +7,7 @@ flutter where waves are not those of an organised tachycardia; that is a definit
 databases do not agree on it.
 
 Weights come in as an argument, so that a record can be judged by weights that have not seen it
-(:mod:`monitor.fibrillation_weights`, :mod:`trainer.fibrillation`).
+(:mod:`monitor.fibrillation_weights`, :mod:`trainer.weights.fibrillation`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ It looks at a candidate AHEAD samples after its energy peak, and again LATER sam
 then nor UNLIKELY: ST segment and T wave tell beats from what only has the size and the slopes of a QRS.
 
 There are two networks for each look, for one lead that can be analysed and for two; which is asked depends on the leads
-at that sample. Weights, and how they were made: ``monitor/models/qrs-1.safetensors``, :mod:`trainer.judge`.
+at that sample. Weights, and how they were made: ``monitor/models/qrs-1.safetensors``, :mod:`trainer.weights.judge`.
 
 Source of the idea: a sensitive detector followed by a learned rejection of its false candidates is common in the field
 (for instance Xue, Hu, Tompkins 1992, doi:10.1109/10.126604, which puts a network in the place of the filters).

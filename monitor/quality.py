@@ -14,7 +14,7 @@ No verdict touches the detector: a noisy lead's beats are found, shown and named
 are no noise; the network has learnt both as good signal. While a lead is lost (:mod:`monitor.losses`), and for four
 seconds after that or after a stream's start, none is called noisy.
 
-Weights, and how they were made: ``monitor/models/quality-1.safetensors``, :mod:`trainer.quality`.
+Weights, and how they were made: ``monitor/models/quality-1.safetensors``, :mod:`trainer.weights.quality`.
 """
 
 from __future__ import annotations

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from trainer.bench import kernel
-from trainer.dataset_cli import app as dataset
-from trainer.evaluate import evaluate
-from trainer.experiments_cli import app as experiments
+from trainer.beats.dataset_cli import app as dataset
+from trainer.beats.experiments_cli import app as experiments
+from trainer.beats.train import train
+from trainer.scoring.evaluate import evaluate
+from trainer.speed.bench import kernel
 from trainer.standard.command import standard
-from trainer.train import train
-from trainer.train_qrs import train_qrs
-from trainer.train_quality import train_quality
-from trainer.train_vf import train_vf
+from trainer.weights.train_qrs import train_qrs
+from trainer.weights.train_quality import train_quality
+from trainer.weights.train_vf import train_vf
 
 __all__ = [
     "dataset",

@@ -9,7 +9,7 @@ import pytest
 import wfdb
 
 from simulators.synthetic import render
-from trainer.dataset import DataSet, build, plan
+from trainer.beats.dataset import DataSet, build, plan
 
 SECONDS = 60.0
 

@@ -21,8 +21,8 @@ from monitor.records import Record, find_database, read_annotations, read_record
 from monitor.replay import analyse
 from monitor.ward import Ward
 from monitor.window import WIDTH
-from trainer.conditions import Resampled
-from trainer.labelled import Collector, labelled_beats
+from trainer.beats.labelled import Collector, labelled_beats
+from trainer.scoring.conditions import Resampled
 from trainer.splits import DS2
 
 LEADS = [pytest.param((0,), id="one lead"), pytest.param((0, 1), id="two leads")]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from trainer.evaluate import write_file
 from trainer.options import page, words
+from trainer.scoring.evaluate import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.classifier import Models
+    from trainer.reporting.tables import Table
     from trainer.standard.listen import Heard, Trial
     from trainer.standard.rows import Line
-    from trainer.tables import Table
 
 VERDICTS: Final = {True: "pass", False: "FAIL", None: "told"}
 
@@ -91,7 +91,7 @@ def standard(
 
 
 def _table(lines: Sequence[Line]) -> Table:
-    from trainer.tables import Table
+    from trainer.reporting.tables import Table
 
     rows = [
         (str(line.row), line.what, line.requirement, line.measured, VERDICTS[line.passed], line.others)

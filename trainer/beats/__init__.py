@@ -1,0 +1,1 @@
+"""The beat classifier: data set, network, training, experiments, export."""

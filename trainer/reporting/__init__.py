@@ -1,0 +1,1 @@
+"""What scores look like: tables, figures, pages."""

@@ -1,0 +1,1 @@
+"""Scores: the monitor over annotated records, compared with the annotations."""

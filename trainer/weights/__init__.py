@@ -1,0 +1,1 @@
+"""The small networks inside the kernels: the detector's judge, signal quality, fibrillation."""
