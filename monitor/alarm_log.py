@@ -1,6 +1,7 @@
 """What alarms there were, on disk: a line of JSON for each thing that happened to one, in order.
 
-A line is an ``alarm``, ``shown`` or ``audio`` event as :mod:`monitor.events` has it, and ``time``, seconds since 1970.
+A line is an ``alarm``, ``shown`` or ``audio`` event as :mod:`monitor.events` has it, ``time``, seconds since 1970, and
+``tick``, by which a tick that is told again after a crash is known.
 A batch is on the disk before anybody is told of it: a monitor that is killed has told of no alarm that is not
 there. What it was writing when it was killed may be torn; such a line is passed over, and the next process begins
 a new one.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
@@ -40,7 +42,8 @@ class AlarmLog:
 
     Attributes:
         path: of the file; its folder is made if it is not there.
-        failed: whether the last batch could not be written.
+        failed: why the last batch could not be written; None: it was.
+        kept: number of the last tick that the file has, with nothing to say or something.
     """
 
     def __init__(self, path: Path, *, largest: int = LARGEST, kept: int = KEPT) -> None:
@@ -50,12 +53,15 @@ class AlarmLog:
             ConfigError: it cannot be opened.
         """
         self.path = path
-        self.failed = False
+        self.failed: str | None = None
         self._largest = largest
         self._kept = kept
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._open()
+            ticks = Counter(line.get("tick", 0) for line in read_alarm_log(path))
+            self.kept = max(ticks, default=0)
+            self._there = ticks[self.kept]  # lines of that tick: a killed process may not have written all
         except OSError as error:
             raise ConfigError(
                 f"the alarm log cannot be written ({error.strerror})",
@@ -71,17 +77,21 @@ class AlarmLog:
 
     def write(self, tick: Tick) -> None:
         """Append what concerns alarms, and wait until the disk has it."""
-        lines = [{**event.as_dict(), "time": tick.unix} for event in tick.events if isinstance(event, _LOGGED)]
-        if not lines:
+        if tick.number < self.kept:  # told again after a crash
             return
-        text = "".join(f"{json.dumps(line, allow_nan=False, separators=(',', ':'))}\n" for line in lines)
-        try:
-            self._append(text.encode())
-            self.failed = False
-        except OSError as error:
-            if not self.failed:
-                log.error("the alarm log %s cannot be written: %s", self.path, error.strerror)
-            self.failed = True
+        about = {"time": tick.unix, "tick": tick.number}
+        lines = [{**event.as_dict(), **about} for event in tick.events if isinstance(event, _LOGGED)]
+        if new := lines[self._there if tick.number == self.kept else 0 :]:
+            text = "".join(f"{json.dumps(line, allow_nan=False, separators=(',', ':'))}\n" for line in new)
+            try:
+                self._append(text.encode())
+                self.failed = None
+            except OSError as error:
+                if self.failed is None:
+                    log.error("the alarm log %s cannot be written: %s", self.path, error.strerror)
+                self.failed = error.strerror or repr(error)
+        if self.failed is None:
+            self.kept, self._there = tick.number, len(lines)
 
     def _append(self, data: bytes) -> None:
         if self._file.closed:

@@ -3,7 +3,7 @@
 Two tasks in one group, inside the hub that serves the page and the feed (:mod:`monitor.hub`)::
 
     ingest   keeps the subscription and fills the inbox (monitor.mqtt)
-    ticker   each tick: ward.feed, then the sinks (the alarm log), then acknowledge, then hub.publish
+    ticker   each tick: the journal, ward.feed, the sinks (the alarm log), then acknowledge, then hub.publish
 
 Queues, and what happens when they are full: the inbox (4096 messages) makes the broker keep what follows; the
 viewers' commands (256) make the hub refuse; a viewer's write buffer makes the hub shed its waveforms, never
@@ -24,14 +24,16 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from monitor.alarm_log import AlarmLog
-from monitor.commands import Command, Describe, FromPerson
+from monitor.commands import Command, Describe, FromPerson, Resumed, StoreState
 from monitor.exceptions import WardbeatError
 from monitor.hub import Hub
 from monitor.inbox import Batch, Inbox, Presence
+from monitor.journal import Entry
 from monitor.messages import Chunk
 from monitor.mqtt import Ingest
 from monitor.settings import Settings
-from monitor.tick import Sink, Tick
+from monitor.store import Store, tick_of
+from monitor.tick import Sink
 
 if TYPE_CHECKING:
     from monitor.ward import Ward
@@ -98,7 +100,9 @@ async def monitor_ward(
         )
         with ExitStack() as kept:
             sinks = [kept.enter_context(AlarmLog(settings.alarm_log))] if settings.alarm_log else []
-            ticker = Ticker(ward, inbox, hub, commands, settings, sinks)
+            store = kept.enter_context(Store(settings.store, every=settings.snapshot_every)) if settings.store else None
+            begin = 0.0 if store is None else await _in_thread(lambda: store.restore(ward, sinks))
+            ticker = Ticker(ward, inbox, hub, commands, settings, sinks, store, begin)
             hub.ready = True
             log.info("ready after %.1f s", time.monotonic() - started)
             ready()
@@ -108,9 +112,10 @@ async def monitor_ward(
 class Ticker:
     """Gives the ward, once a tick, everything that arrived, and passes on what it says.
 
-    A message is acknowledged when :meth:`Ward.feed` has returned and every sink has taken the tick, not before; only
-    then are viewers told. When the ward fails, nothing of its tick is acknowledged and :meth:`run` raises: a monitor
-    that cannot analyse must not look as if it did, and whoever starts it again gets those messages again.
+    A message is acknowledged when it is in the journal, :meth:`Ward.feed` has returned and every sink has taken the
+    tick, not before; only then are viewers told. When the ward fails, nothing of its tick is acknowledged and
+    :meth:`run` raises: a monitor that cannot analyse must not look as if it did, and whoever starts it again gets
+    those messages again.
     """
 
     def __init__(
@@ -121,16 +126,29 @@ class Ticker:
         commands: asyncio.Queue[FromPerson],
         settings: Settings,
         sinks: Sequence[Sink] = (),
+        store: Store | None = None,
+        begin: float = 0.0,
     ) -> None:
+        """Prepare to tick.
+
+        Args:
+            ward: warm, and restored.
+            sinks: keep what the ward says.
+            store: keeps what it is given; None: nothing is.
+            begin: the ward's time now, s; it goes on from there.
+        """
         self._sinks = sinks
-        self._number = 0  # of the last tick
+        self._store = store
+        self._offset = begin - time.monotonic() if begin else 0.0
+        self._told = StoreState(True)
+        self._number = 0 if store is None else store.number  # of the last tick
         self._ward = ward
         self._inbox = inbox
         self._hub = hub
         self._commands = commands
         self._tick = settings.tick
         self._settings = dict(settings.beds)  # of beds that have not been heard of yet
-        self._next: list[Command] = []  # for the next tick
+        self._next: list[Command] = [Resumed()] if self._number else []  # for the next tick
         self._offline: set[str] = set()
 
     async def run(self) -> NoReturn:
@@ -145,7 +163,7 @@ class Ticker:
             now = time.monotonic()
             due = now + self._tick
             try:
-                self._step(batch, now)
+                self._step(batch, now + self._offset)
             except Exception as error:
                 log.exception("the analysis failed")
                 raise WardbeatError(
@@ -168,15 +186,28 @@ class Ticker:
                     self._note(value)
         while not self._commands.empty():
             commands.append(self._commands.get_nowait())
-        events = self._ward.feed(chunks, commands, now)
+        commands += self._state_of_store()
         self._number += 1
-        tick = Tick(
-            self._number, now, time.time(), events, self._ward.released(), self._ward.waves(), self._ward.beds()
-        )
+        entry = Entry(self._number, now, time.time(), chunks, commands)
+        if self._store is not None:
+            self._store.append(entry, self._ward)
+        tick = tick_of(entry, self._ward.feed(chunks, commands, now), self._ward)
         for sink in self._sinks:
             sink.write(tick)
+        if self._store is not None:
+            self._store.keep(self._ward, self._sinks)
         batch.acknowledge()
         self._hub.publish(tick.events, tick.waves, tick.views, tick.unix)
+
+    def _state_of_store(self) -> list[Command]:
+        """What the ward is to be told of what can be kept, when that has changed."""
+        failures = [None if self._store is None else self._store.failed, *(sink.failed for sink in self._sinks)]
+        reason = next((failure for failure in failures if failure is not None), None)
+        state = StoreState(reason is None, reason or "")
+        if state == self._told:
+            return []
+        self._told = state
+        return [state]
 
     def _note(self, presence: Presence) -> None:
         """Log a device's going and coming; that its data ended, the ward finds for itself within 2 s."""

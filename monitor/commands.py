@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, cast, get_args
 
 from monitor.alarm_states import PAUSE
 from monitor.profiles import RANGES
@@ -114,7 +116,51 @@ class Describe:
     simulated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The monitor was away and goes on: silence, and what is awaited, count from now."""
+
+    bed: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """Whether the monitor can keep what it hears and says; every bed has the alarm RECORDER while it cannot.
+
+    Attributes:
+        ok: it can.
+        reason: why it cannot.
+    """
+
+    ok: bool
+    reason: str = ""
+    bed: None = None
+
+
 FromPerson = Acknowledge | AcknowledgeAll | Shown | PauseAudio | SetLimits | SetProfile | SetPaced | Relearn
 """What may come over the feed."""
 
-Command = FromPerson | Describe
+Command = FromPerson | Describe | Resumed | StoreState
+
+_KINDS: Final = {kind.__name__: kind for kind in get_args(Command)}
+
+
+def as_dict(command: Command) -> dict[str, Any]:
+    """A command as JSON values."""
+    return {"command": type(command).__name__, **asdict(command)}
+
+
+def command_of(values: Mapping[str, Any]) -> Command:
+    """The command that :func:`as_dict` wrote.
+
+    Raises:
+        ValueError: there is no such command, or it has other fields.
+    """
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    kind = _KINDS.get(str(fields.pop("command", None)))
+    if kind is None:
+        raise ValueError(f"no command {values.get('command')!r}")
+    try:
+        return cast("Command", kind(**fields))
+    except TypeError as error:
+        raise ValueError(str(error)) from None

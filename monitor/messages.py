@@ -77,6 +77,7 @@ class Chunk:
         lead_off: bit i set when lead i's electrode is off.
         time_us: device time of the first sample, microseconds since 1970; 0: unknown.
         uv: microvolts per unit of what was sent: what a recording of it without loss needs.
+        payload: the message as it came; empty if the chunk was made here.
     """
 
     bed: str
@@ -88,6 +89,7 @@ class Chunk:
     lead_off: int = 0
     time_us: int = 0
     uv: float = UV_PER_UNIT
+    payload: bytes = b""
 
     @property
     def end(self) -> int:
@@ -161,7 +163,7 @@ def _decode_binary(bed: str, payload: bytes) -> Chunk:
     if len(payload) != expected:
         raise MessageError("length", f"payload of {len(payload)} bytes; {n} samples of {leads} leads make {expected}")
     units = np.frombuffer(payload, "<i2", offset=_HEADER.size).reshape(n, leads)
-    return Chunk(bed, stream, seq, first, fs, _to_mv(units, uv), lead_off, time_us, uv)
+    return Chunk(bed, stream, seq, first, fs, _to_mv(units, uv), lead_off, time_us, uv, payload)
 
 
 def _decode_json(bed: str, payload: bytes) -> Chunk:
@@ -201,7 +203,7 @@ def _decode_json(bed: str, payload: bytes) -> Chunk:
         if type(lead) is not int or not 0 <= lead < len(rows):
             raise MessageError("off", f"lead {str(lead)[:20]} in off is not a lead number")
         lead_off |= 1 << lead
-    return Chunk(bed, stream, seq, first, fs, _to_mv(units, uv), lead_off, time_us, uv)
+    return Chunk(bed, stream, seq, first, fs, _to_mv(units, uv), lead_off, time_us, uv, payload)
 
 
 def _to_mv(units: NDArray[np.int16], uv: float) -> NDArray[np.float32]:

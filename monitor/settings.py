@@ -91,6 +91,8 @@ class Settings(BaseSettings):
         model_sha256: its digest.
         other_model: a second one, for the other number of leads.
         other_model_sha256: its digest.
+        store: folder of the journal and of the snapshots that outlive the process (:mod:`monitor.store`); None: none.
+        snapshot_every: seconds between two snapshots.
         alarm_log: file to which every alarm is appended (:mod:`monitor.alarm_log`); None: none.
         beds: settings of single beds.
     """
@@ -109,6 +111,8 @@ class Settings(BaseSettings):
     model_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
     other_model: Path | None = None
     other_model_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
+    store: Path | None = None
+    snapshot_every: float = Field(default=30.0, ge=1.0, le=600.0)
     alarm_log: Path | None = None
     beds: dict[str, BedSettings] = {}
 

@@ -1,11 +1,12 @@
-"""A bed's state as bytes: written beside a recording, restored after a crash, moved to another machine.
+"""The state of a bed, or of a whole ward, as bytes: written to disk, restored after a crash, moved to another machine.
 
-    4s   magic, WBS2
+    4s   magic, WBS3
     8s   digest of the layout: the fields of a row, and the tables whose order gives them meaning
     u32  CRC-32 of all that follows
     u32  length of the head
-    head JSON: what the ward keeps of a bed beside its row
-    row  the bytes of the bed's row
+    u32  number of rows
+    head JSON: what the ward keeps beside the rows
+    rows the bytes of the rows, one a bed
 
 A snapshot of another layout is refused: the bed then learns anew, which takes seconds, instead of resting on numbers
 that mean something else.
@@ -24,8 +25,8 @@ from numpy.typing import NDArray
 
 from monitor.exceptions import ConfigError
 
-_HEADER: Final = struct.Struct("<4s8sII")
-_MAGIC: Final = b"WBS2"
+_HEADER: Final = struct.Struct("<4s8sIII")
+_MAGIC: Final = b"WBS3"
 _REMEDY: Final = "let the bed learn anew"
 
 
@@ -39,37 +40,51 @@ def layout_of(row: np.dtype[np.void], *tables: tuple[str, ...]) -> bytes:
     return hashlib.sha256(repr((row.descr, tables)).encode()).digest()[:8]
 
 
-def pack(head: dict[str, Any], row: np.void, layout: bytes) -> bytes:
-    """Make a snapshot of a bed.
+def pack(head: dict[str, Any], rows: NDArray[np.void], layout: bytes) -> bytes:
+    """Make a snapshot.
 
     Args:
         head: JSON values.
-        row: the bed's row.
+        rows: (n,) rows of the ward's state.
         layout: from :func:`layout_of`.
     """
-    text = json.dumps(head).encode()
-    body = text + row.tobytes()
-    size = struct.pack("<I", len(text))
-    return _HEADER.pack(_MAGIC, layout, zlib.crc32(size + body), len(text)) + body
+    return b"".join(parts(json.dumps(head).encode(), rows, layout))
+
+
+def parts(text: bytes, rows: NDArray[np.void], layout: bytes) -> tuple[bytes, memoryview]:
+    """A snapshot in two pieces, of which the second, the large one, is not copied.
+
+    Args:
+        text: the head's JSON.
+        rows, layout: as for :func:`pack`.
+    """
+    body = np.ascontiguousarray(rows).view(np.uint8).reshape(-1).data
+    check = zlib.crc32(body, zlib.crc32(struct.pack("<II", len(text), len(rows)) + text))
+    return _HEADER.pack(_MAGIC, layout, check, len(text), len(rows)) + text, body
 
 
 def unpack(data: bytes, row: np.dtype[np.void], layout: bytes) -> tuple[dict[str, Any], NDArray[np.void]]:
     """Read a snapshot.
 
+    Args:
+        data: the snapshot.
+        row: the type of a row.
+        layout: from :func:`layout_of`.
+
     Returns:
-        The head, and an array of one row.
+        The head, and an array of its rows, not to be written to.
 
     Raises:
         ConfigError: it is of another layout, truncated or damaged.
     """
     if len(data) < _HEADER.size:
         raise ConfigError("the snapshot is truncated", where="restore", remedy=_REMEDY)
-    magic, found, check, length = _HEADER.unpack_from(data)
+    magic, found, check, length, count = _HEADER.unpack_from(data)
     if magic != _MAGIC or found != layout:
         raise ConfigError("the snapshot is of another version", where="restore", remedy=_REMEDY)
-    body = data[_HEADER.size :]
-    if len(body) != length + row.itemsize:
+    body = memoryview(data)[_HEADER.size :]
+    if len(body) != length + count * row.itemsize:
         raise ConfigError("the snapshot is truncated", where="restore", remedy=_REMEDY)
-    if zlib.crc32(struct.pack("<I", length) + body) != check:
+    if zlib.crc32(body, zlib.crc32(struct.pack("<II", length, count))) != check:
         raise ConfigError("the snapshot is damaged", where="restore", remedy=_REMEDY)
-    return json.loads(body[:length]), np.frombuffer(body[length:], row)
+    return json.loads(bytes(body[:length])), np.frombuffer(body[length:], row)

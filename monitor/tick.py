@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.align import Run
 from monitor.events import Event
+from monitor.sequencer import Run
 from monitor.views import BedView, Wave
 
 
@@ -36,6 +36,14 @@ class Tick:
 
 class Sink(Protocol):
     """Keeps ticks, in order. A tick's messages are acknowledged when every sink's :meth:`write` has returned."""
+
+    @property
+    def kept(self) -> int:
+        """Number of the last tick that is kept for good: after a crash the ticks that follow are given again."""
+
+    @property
+    def failed(self) -> str | None:
+        """Why it cannot keep what it is given; None: it can."""
 
     def write(self, tick: Tick) -> None:
         """Take one tick; never raise. One that cannot be kept is logged, once, and monitoring goes on."""

@@ -9,11 +9,13 @@ stream was cut into messages, on the order of messages within the reordering win
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +24,6 @@ from monitor import alarms, align, beats, fibrillation_weights, frontend, judge,
 from monitor.alarm_states import END, ONSET
 from monitor.alarm_table import CODES, INDEX, OF_REASON, detail_of
 from monitor.alarms import BEAT, LAPSED, REVISED, Bedside, Happening, History
-from monitor.align import Run, Sequencer
 from monitor.classifier import Names
 from monitor.commands import (
     Acknowledge,
@@ -31,10 +32,12 @@ from monitor.commands import (
     Describe,
     PauseAudio,
     Relearn,
+    Resumed,
     SetLimits,
     SetPaced,
     SetProfile,
     Shown,
+    StoreState,
 )
 from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
 from monitor.events import Alarm, Audio, Beat, Event, Gap, Qrs, Quality, Rhythm, Trigger
@@ -42,7 +45,8 @@ from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
 from monitor.naming import FAILED, NAMED, name_rows
 from monitor.profiles import ADULT, PROFILES, Limits, with_changes, write_settings
-from monitor.snapshot import layout_of, pack, unpack
+from monitor.sequencer import Run, Sequencer
+from monitor.snapshot import layout_of, pack, parts, unpack
 from monitor.views import BedView, Wave
 
 log = logging.getLogger(__name__)
@@ -76,11 +80,15 @@ _ITEM_OF_MARK[frontend.NOISE] = rhythm.ITEM_NOISE
 _ITEM_OF_MARK[frontend.FIBRILLATION] = rhythm.ITEM_FIBRILLATION
 _P_VISIBLE: Final = beats.FEATURES.index("p_visible")
 _SECOND_P_VISIBLE: Final = beats.FEATURES.index("second_p_visible")
-_BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
+_BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL", "RECORDER")
 """Alarms that the ward itself raises and ends."""
 _BY_SIGNAL: Final = (*rhythm.CONDITIONS, "LEAD_OFF", *OF_REASON.values())
 """Alarms that end with the stream whose samples raised them."""
 _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Qrs: 3, Beat: 4, Rhythm: 5, Alarm: 6}
+
+
+_KEPT: Final = ("alias", "simulated", "stream", "origin", "position", "fs_mhz", "gaps", "history", "profile", "relearn")
+_KEPT_OF_SEQUENCER: Final = ("stream", "formers", "fs", "leads", "next", "joining")
 
 
 @dataclass(slots=True)
@@ -141,6 +149,44 @@ class _Bed:
 
     def lead_name(self, lead: int) -> str:
         return self.lead_names[lead] if lead < len(self.lead_names) else str(lead)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What goes with the bed wherever it goes, as JSON values."""
+        s = self.sequencer
+        return {
+            "bed": self.name,
+            **{name: getattr(self, name) for name in _KEPT},
+            "lead_names": list(self.lead_names),
+            "broken": sorted(self.broken),
+            "limits": self.limits.as_dict(),
+            "sequencer": {name: getattr(s, name) for name in _KEPT_OF_SEQUENCER},
+        }
+
+    def take(self, told: dict[str, Any]) -> None:
+        """Be what :meth:`as_dict` told."""
+        for name in _KEPT:
+            setattr(self, name, told[name])
+        self.gaps = [(first, resumed) for first, resumed in told["gaps"]]
+        self.lead_names, self.broken = tuple(told["lead_names"]), set(told["broken"])
+        self.limits = Limits(**told["limits"])
+        self.sequencer = Sequencer(**told["sequencer"])
+
+    def clocks(self) -> dict[str, Any]:
+        """What makes sense on this ward's clock only, as JSON values: the rest of what there is."""
+        return {
+            "last_data": self.last_data,
+            "last_conflict": self.last_conflict if math.isfinite(self.last_conflict) else None,
+            "holds": self.holds,
+            "counts_down": self.counts_down,
+            "waiting": self.sequencer.waiting(),
+        }
+
+    def set_clocks(self, told: dict[str, Any]) -> None:
+        """Go on by what :meth:`clocks` told."""
+        self.last_data = told["last_data"]
+        self.last_conflict = -math.inf if told["last_conflict"] is None else told["last_conflict"]
+        self.holds, self.counts_down = told["holds"], told["counts_down"]
+        self.sequencer.wait_for(self.name, told["waiting"])
 
 
 def _beats(
@@ -221,6 +267,7 @@ class Ward:
         self._waves: list[Wave] = []
         self._taken: list[tuple[str, Run]] = []
         self._now = 0.0  # of the last call
+        self._store = StoreState(True)
         self._pause: PauseAudio | None = None  # of the whole ward: also for beds that come while it lasts
         self._pause_until = 0.0
 
@@ -513,6 +560,10 @@ class Ward:
                 if on != (name in bed.technical):
                     bed.technical ^= {name}
                     events += self._bedside(bed).apply(name, ONSET if on else END, emitted + 1, emitted)
+            if self._store.ok == ("RECORDER" in bed.technical):
+                bed.technical ^= {"RECORDER"}
+                cause, reason = (END, None) if self._store.ok else (ONSET, self._store.reason)
+                events += self._bedside(bed).apply("RECORDER", cause, emitted + 1, emitted, reason=reason)
             if bed.counts_down:
                 bedside = self._bedside(bed)
                 events += bedside.tick(emitted)
@@ -522,6 +573,14 @@ class Ward:
     def _obey(self, command: Command) -> list[Event]:
         if isinstance(command, Describe):
             self._describe(command)
+            return []
+        if isinstance(command, StoreState):
+            self._store = command  # _watch tells the beds
+            return []
+        if isinstance(command, Resumed):
+            for one in self._beds.values():
+                one.last_data = self._now
+                one.sequencer.be_patient(self._now)
             return []
         if isinstance(command, PauseAudio) and command.bed is None:
             self._pause = command if command.on else None
@@ -632,33 +691,9 @@ class Ward:
         bed = self._beds.get(name)
         if bed is None:
             raise ConfigError("no such bed", where=name)
-        s = bed.sequencer
-        head = {
-            "bed": bed.name,
-            "alias": bed.alias,
-            "simulated": bed.simulated,
-            "lead_names": list(bed.lead_names),
-            "stream": bed.stream,
-            "origin": bed.origin,
-            "position": bed.position,
-            "fs_mhz": bed.fs_mhz,
-            "broken": sorted(bed.broken),
-            "history": bed.history,
-            "profile": bed.profile,
-            "limits": bed.limits.as_dict(),
-            "relearn": bed.relearn,
-            "sequencer": {
-                "stream": s.stream,
-                "formers": s.formers,
-                "fs": s.fs,
-                "leads": s.leads,
-                "next": s.next,
-                "joining": s.joining,
-            },
-        }
         rows = self.state[bed.row : bed.row + 1].copy()
         alarms.stop_clock(rows, self._now)
-        return pack(head, rows[0], _LAYOUT)
+        return pack(bed.as_dict(), rows, _LAYOUT)
 
     def restore(self, data: bytes, now: float = 0.0) -> str:
         """Put a bed back as it was; its stream goes on at the next sample. A bed of that name is replaced.
@@ -672,21 +707,71 @@ class Ward:
             ConfigError: the snapshot is damaged or was made by a version with another layout.
         """
         head, packed = unpack(data, BED_STATE, _LAYOUT)
+        if len(packed) != 1:
+            raise ConfigError("the snapshot is not of one bed", where="restore")
         rows = packed.copy()
         alarms.start_clock(rows, now)
         bed = self._beds.get(head["bed"]) or self._admit(head["bed"])
-        bed.sequencer = Sequencer(**head["sequencer"])
-        bed.alias, bed.simulated, bed.lead_names = head["alias"], head["simulated"], tuple(head["lead_names"])
-        bed.stream, bed.origin, bed.position = head["stream"], head["origin"], head["position"]
         bed.last_data = now
         self._now = max(self._now, now)
-        bed.fs_mhz = head["fs_mhz"]
-        bed.broken = set(head["broken"])
-        bed.history, bed.profile, bed.relearn = head["history"], head["profile"], head["relearn"]
-        bed.limits = Limits(**head["limits"])
-        bed.table, bed.half = self._table_of(bed.fs_mhz)
-        self.state[bed.row] = rows[0]
-        bed.holds, bed.counts_down = self._bedside(bed).holds(), True
-        standing = rows[0]["alarms"]["condition"]
-        bed.technical = {name for name in _BY_WARD if standing[INDEX[name]]}
+        self._put_back(bed, head, rows[0])
         return bed.name
+
+    def _put_back(self, bed: _Bed, head: dict[str, Any], row: np.void) -> None:
+        bed.take(head)
+        bed.table, bed.half = self._table_of(bed.fs_mhz) if bed.fs_mhz else (-1, 0)
+        self.state[bed.row] = row
+        bed.holds, bed.counts_down = self._bedside(bed).holds(), True
+        standing = row["alarms"]["condition"]
+        bed.technical = {name for name in _BY_WARD if standing[INDEX[name]]}
+
+    def snapshot_all(self, **also: Any) -> tuple[bytes, NDArray[np.void]]:
+        """The ward as it is, to the bit: what :meth:`restore_all` puts back, on the same clock.
+
+        Args:
+            also: JSON values to be kept with it.
+
+        Returns:
+            JSON, and (beds,) rows of the state: a view, to be copied or packed before the next :meth:`feed`.
+        """
+        head = also | {
+            "now": self._now,
+            "pause": None if self._pause is None else asdict(self._pause),
+            "pause_until": self._pause_until,
+            "store": asdict(self._store),
+            "descriptions": [asdict(said) for said in self._descriptions.values()],
+            "beds": [bed.as_dict() | bed.clocks() for bed in self._beds.values()],
+        }
+        return json.dumps(head).encode(), self.state[: len(self._beds)]
+
+    @staticmethod
+    def pack_all(text: bytes, rows: NDArray[np.void]) -> tuple[bytes, memoryview]:
+        """What :meth:`snapshot_all` gave, or a copy of it, as two pieces of a snapshot: the second is not copied."""
+        return parts(text, rows, _LAYOUT)
+
+    def restore_all(self, data: bytes) -> dict[str, Any]:
+        """Become the ward that a snapshot is of. What is fed next gives what it would have given then.
+
+        Args:
+            data: packed with :meth:`pack_all`.
+
+        Returns:
+            The head that was packed.
+
+        Raises:
+            ConfigError: the snapshot is damaged or was made by a version with another layout.
+        """
+        head, rows = unpack(data, BED_STATE, _LAYOUT)
+        self._now, self._pause_until = head["now"], head["pause_until"]
+        self._pause = None if head["pause"] is None else PauseAudio(**head["pause"])
+        self._store = StoreState(**head["store"])
+        self._descriptions = {
+            said["bed"]: Describe(**said | {"leads": tuple(said["leads"])}) for said in head["descriptions"]
+        }
+        self.state = np.zeros(max(len(self.state), len(rows)), BED_STATE)
+        self._beds = {}
+        for number, (told, row) in enumerate(zip(head["beds"], rows, strict=True)):
+            bed = self._beds[told["bed"]] = _Bed(told["bed"], number)
+            self._put_back(bed, told, row)
+            bed.set_clocks(told)
+        return head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -26,8 +27,11 @@ def alarm(n, state="raised"):
     return Alarm("bed", n, n, "TACHY", "medium", state=state, id=f"bed:1:TACHY:{n}")
 
 
+NUMBERS = itertools.count(1)
+
+
 def tick(events, unix=0.0):
-    return Tick(1, 0.0, unix, events)
+    return Tick(next(NUMBERS), 0.0, unix, events)
 
 
 def ids(path):
@@ -43,7 +47,8 @@ def test_what_concerns_alarms_is_written_in_order(tmp_path):
         log.write(tick([Audio("bed", 5, 5, True, 120.0, "Ada")], 3.0))
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(line["type"], line["time"]) for line in lines] == [("alarm", 2.0), ("shown", 2.0), ("audio", 3.0)]
-    assert lines[0] == {**alarm(3).as_dict(), "time": 2.0}
+    assert lines[0] == {**alarm(3).as_dict(), "time": 2.0, "tick": lines[0]["tick"]}
+    assert lines[2]["tick"] > lines[1]["tick"] == lines[0]["tick"]
     assert list(read_alarm_log(path)) == lines
 
 
@@ -65,6 +70,25 @@ def test_a_torn_line_is_passed_over_and_the_next_one_is_whole(tmp_path):
     with AlarmLog(path) as log:
         log.write(tick([alarm(3)]))
     assert ids(path) == ["bed:1:TACHY:1", "bed:1:TACHY:3"]
+
+
+def test_ticks_told_again_are_passed_over_and_a_torn_one_is_completed(tmp_path):
+    path = tmp_path / "a"
+    ticks = [Tick(n, 0.0, 0.0, [alarm(10 * n + i) for i in range(n)]) for n in range(1, 5)]
+    with AlarmLog(path) as log:
+        for each in ticks[:3]:
+            log.write(each)
+        assert log.kept == 3
+    whole = ids(path)
+    path.write_bytes(path.read_bytes()[:-30])  # into the last of the three alarms of tick 3
+    assert ids(path) == whole[:-1]
+    with AlarmLog(path) as log:
+        assert log.kept == 3
+        for each in ticks:
+            log.write(each)
+        log.write(Tick(5, 0.0, 0.0, []))
+        assert log.kept == 5
+    assert ids(path) == [event.id for each in ticks for event in each.events]
 
 
 def test_other_things_in_the_file_do_no_harm(tmp_path):

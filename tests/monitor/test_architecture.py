@@ -14,7 +14,7 @@ PURE = VOCABULARY | {
         *("alarm_states", "alarm_table", "alarms", "commands", "profiles"),
         *("align", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
         *("atrial", "clusters", "fibrillation", "likeness", "losses", "measures", "naming", "waves", "window"),
-        *("ordered", "plausible", "qrs", "rhythm", "snapshot", "tick", "views", "ward"),
+        *("ordered", "plausible", "qrs", "rhythm", "sequencer", "snapshot", "tick", "views", "ward"),
         *("conditions", "rate", "ventricular", "supraventricular", "atrial_fibrillation"),
     )
 }

@@ -21,13 +21,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import BED, SIZES, Heard, cut, finals, hostile_signals, listen, of, one_by_one, sinus, steady, story
 
-from monitor.align import HOLD, REORDER_WINDOW
+from monitor.align import HOLD
 from monitor.beats import FEATURES
 from monitor.classifier import Classifier
 from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Gap, Qrs
 from monitor.exceptions import ConfigError
 from monitor.messages import Chunk
+from monitor.sequencer import REORDER_WINDOW
 from monitor.ward import Ward
 from simulators.synthetic import render
 
