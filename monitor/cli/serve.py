@@ -34,6 +34,10 @@ def serve(
     model_sha256: Annotated[str | None, typer.Option(help="SHA-256 that --model must have.")] = None,
     other_model: Annotated[Path | None, typer.Option(help="A second one, for the other number of leads.")] = None,
     other_model_sha256: Annotated[str | None, typer.Option(help="SHA-256 that --other-model must have.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Folder of what must outlive the process (store in your state folder).")
+    ] = None,
+    no_store: Annotated[bool, typer.Option("--no-store", help="Keep nothing but the alarm log; begin anew.")] = False,
     alarm_log: Annotated[
         Path | None, typer.Option(help="File to append every alarm to (alarms.jsonl in your state folder).")
     ] = None,
@@ -59,24 +63,32 @@ def serve(
         model_sha256=model_sha256,
         other_model=other_model,
         other_model_sha256=other_model_sha256,
+        store=store,
         alarm_log=alarm_log,
     )
-    if settings.alarm_log is None:
-        settings = settings.model_copy(update={"alarm_log": _default_alarm_log()})
+    if no_store and store is not None:
+        raise ConfigError("--store and --no-store contradict each other", remedy="give one of them")
+    folder = _state_folder()
+    settings = settings.model_copy(
+        update={
+            "alarm_log": settings.alarm_log or (folder and folder / "alarms.jsonl"),
+            "store": None if no_store else settings.store or (folder and folder / "store"),
+        }
+    )
     run_until_stopped(monitor_ward(settings))
 
 
-def _default_alarm_log() -> Path | None:
-    """In the user's state folder; none, and a warning, where that cannot be written."""
+def _state_folder() -> Path | None:
+    """The user's state folder; none, and a warning, where that cannot be written."""
     import platformdirs
 
     folder = platformdirs.user_state_path("wardbeat")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        log.warning("no alarm log is kept: %s cannot be made (%s)", folder, error.strerror)
+        log.warning("nothing is kept: %s cannot be made (%s)", folder, error.strerror)
         return None
-    return folder / "alarms.jsonl"
+    return folder
 
 
 def configure_logging(level: LogLevel) -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import monitor.cli
-from monitor.cli.serve import _default_alarm_log, parse_address
+from monitor.cli.serve import _state_folder, parse_address
 from monitor.exceptions import ConfigError, WardbeatError
 
 
@@ -112,10 +112,10 @@ def test_parse_address():
     assert parse_address("[::1]:1884") == ("::1", 1884)
 
 
-def test_the_alarm_log_is_in_the_users_state_folder(tmp_path, monkeypatch, caplog):
+def test_what_is_kept_is_in_the_users_state_folder(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert _default_alarm_log() == tmp_path / "wardbeat" / "alarms.jsonl"
+    assert _state_folder() == tmp_path / "wardbeat"
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    assert _default_alarm_log() is None
-    assert "no alarm log is kept" in caplog.text
+    assert _state_folder() is None
+    assert "nothing is kept" in caplog.text
