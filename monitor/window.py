@@ -28,6 +28,7 @@ FIT_AFTER: Final = round(0.250 * FS) // STRIDE
 """Points around R by which beats are compared."""
 SHIFT: Final = 3
 """Points a shape may be shifted to fit."""
+_TOGETHER: Final = 4  # shifts that are tried in one loop
 
 RING: Final = 2048
 """Samples of display signal kept a lead: a search-back beat and a block fit."""
@@ -108,22 +109,59 @@ def fit(shape, window, reach, before, after):  # type: ignore[no-untyped-def]
         The correlation, -1 to 1, and the shift of the shape in points.
     """
     low, high = R - before, R + after
+    n = high - low
+    sy, syy = 0.0, 0.0
+    for i in range(low, high):
+        y = window[i]
+        sy += y
+        syy += y * y
+    vy = syy - sy * sy / n
     best, best_shift = -2.0, 0
-    for shift in range(-reach, reach + 1):
-        sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
+    shift = -reach
+    while shift <= reach:
+        # Several shifts in one loop: their chains of additions run side by side, each in its own order.
+        together = min(reach - shift + 1, _TOGETHER)
+        a, b, c, d = shift, shift + min(1, together - 1), shift + min(2, together - 1), shift + min(3, together - 1)
+        sa, saa, say = 0.0, 0.0, 0.0
+        sb, sbb, sby = 0.0, 0.0, 0.0
+        sc, scc, scy = 0.0, 0.0, 0.0
+        sd, sdd, sdy = 0.0, 0.0, 0.0
         for i in range(low, high):
-            x, y = shape[i - shift], window[i]
-            sx += x
-            sy += y
-            sxx += x * x
-            syy += y * y
-            sxy += x * y
-        n = high - low
-        vx, vy = sxx - sx * sx / n, syy - sy * sy / n
-        r = (sxy - sx * sy / n) / sqrt(vx * vy) if vx > EPSILON and vy > EPSILON else 0.0
-        if r > best:
-            best, best_shift = r, shift
+            y = window[i]
+            x = shape[i - a]
+            sa += x
+            saa += x * x
+            say += x * y
+            x = shape[i - b]
+            sb += x
+            sbb += x * x
+            sby += x * y
+            x = shape[i - c]
+            sc += x
+            scc += x * x
+            scy += x * y
+            x = shape[i - d]
+            sd += x
+            sdd += x * x
+            sdy += x * y
+        found = (
+            _correlation(n, sa, saa, say, sy, vy),
+            _correlation(n, sb, sbb, sby, sy, vy),
+            _correlation(n, sc, scc, scy, sy, vy),
+            _correlation(n, sd, sdd, sdy, sy, vy),
+        )
+        for k in range(together):
+            if found[k] > best:
+                best, best_shift = found[k], shift + k
+        shift += _TOGETHER
     return best, best_shift
+
+
+@kernel
+def _correlation(n, sx, sxx, sxy, sy, vy):  # type: ignore[no-untyped-def]
+    """From sums over `n` points of one variable, its squares and its products with another, whose `vy` is n variances."""
+    vx = sxx - sx * sx / n
+    return (sxy - sx * sy / n) / sqrt(vx * vy) if vx > EPSILON and vy > EPSILON else 0.0
 
 
 @kernel
