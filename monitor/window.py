@@ -103,7 +103,7 @@ def fit(shape, window, reach, before, after):  # type: ignore[no-untyped-def]
     Args:
         shape, window: (WIDTH,) mV.
         reach: points the shape may be shifted either way.
-        before, after: points around R that are compared.
+        before, after: points around R that are compared; ``R - before - reach >= _TOGETHER - 1``.
 
     Returns:
         The correlation, -1 to 1, and the shift of the shape in points.
@@ -117,43 +117,36 @@ def fit(shape, window, reach, before, after):  # type: ignore[no-untyped-def]
         syy += y * y
     vy = syy - sy * sy / n
     best, best_shift = -2.0, 0
-    shift = -reach
-    while shift <= reach:
-        # Several shifts in one loop: their chains of additions run side by side, each in its own order.
-        together = min(reach - shift + 1, _TOGETHER)
-        a, b, c, d = shift, shift + min(1, together - 1), shift + min(2, together - 1), shift + min(3, together - 1)
-        sa, saa, say = 0.0, 0.0, 0.0
-        sb, sbb, sby = 0.0, 0.0, 0.0
-        sc, scc, scy = 0.0, 0.0, 0.0
-        sd, sdd, sdy = 0.0, 0.0, 0.0
-        for i in range(low, high):
-            y = window[i]
-            x = shape[i - a]
-            sa += x
-            saa += x * x
-            say += x * y
-            x = shape[i - b]
-            sb += x
-            sbb += x * x
-            sby += x * y
-            x = shape[i - c]
-            sc += x
-            scc += x * x
-            scy += x * y
-            x = shape[i - d]
-            sd += x
-            sdd += x * x
-            sdy += x * y
+    y = window[low:high]
+    for first in range(-reach, reach + 1, _TOGETHER):
+        # Four shifts in one loop: their chains of additions run side by side, each in its own order.
+        x = shape[low - first - _TOGETHER + 1 : high - first]  # begins with the largest of them
+        sa, sb, sc, sd = 0.0, 0.0, 0.0, 0.0
+        saa, sbb, scc, sdd = 0.0, 0.0, 0.0, 0.0
+        say, sby, scy, sdy = 0.0, 0.0, 0.0, 0.0
+        for i in range(n):
+            d, c, b, a = x[i], x[i + 1], x[i + 2], x[i + 3]
+            sd += d
+            sc += c
+            sb += b
+            sa += a
+            sdd += d * d
+            scc += c * c
+            sbb += b * b
+            saa += a * a
+            sdy += d * y[i]
+            scy += c * y[i]
+            sby += b * y[i]
+            say += a * y[i]
         found = (
             _correlation(n, sa, saa, say, sy, vy),
             _correlation(n, sb, sbb, sby, sy, vy),
             _correlation(n, sc, scc, scy, sy, vy),
             _correlation(n, sd, sdd, sdy, sy, vy),
         )
-        for k in range(together):
+        for k in range(min(_TOGETHER, reach + 1 - first)):
             if found[k] > best:
-                best, best_shift = found[k], shift + k
-        shift += _TOGETHER
+                best, best_shift = found[k], first + k
     return best, best_shift
 
 
