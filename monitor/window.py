@@ -152,7 +152,7 @@ def fit(shape, window, reach, before, after):  # type: ignore[no-untyped-def]
 
 @kernel
 def _correlation(n, sx, sxx, sxy, sy, vy):  # type: ignore[no-untyped-def]
-    """From sums over `n` points of one variable, its squares and its products with another, whose `vy` is n variances."""
+    """From sums over `n` points of x, its squares and its products with y; `sy` and `vy`: of y, and n variances."""
     vx = sxx - sx * sx / n
     return (sxy - sx * sy / n) / sqrt(vx * vy) if vx > EPSILON and vy > EPSILON else 0.0
 
