@@ -3,8 +3,10 @@
 A TorchScript file is a program, so nothing of it is read before its SHA-256 has been compared with the pinned one.
 Then its card must describe exactly this front end, and its golden vectors must come out as they did where it was made.
 
-Beats are classified in batches of one fixed size, padded with zeros: a row's result then does not depend on how many
-neighbours it has. Measured: it depends on neither its place nor its neighbours, to the last bit.
+A row's result must not depend on how many neighbours it has. The card names a batch size that was checked where the
+model was made: there it depends on neither its place nor its neighbours, to the last bit. When the model is loaded it
+is seen whether other sizes, padded with zeros to a multiple of STEP, give the golden vectors the same bits. Where they
+do, beats are classified so; otherwise all batches have the card's size.
 """
 
 from __future__ import annotations
@@ -36,6 +38,11 @@ TOLERANCE: Final = 1e-4
 MAX_BYTES: Final = 64 * 1024 * 1024
 
 CARD_FILE: Final = "card.json"
+
+STEP: Final = 4
+"""Batches are padded to a multiple of so many beats: matrix products of fewer rows add in another order."""
+LARGEST: Final = 64
+"""Beats in a batch at most: more cost no less each."""
 
 
 def front_end(leads: int) -> dict[str, Any]:
@@ -229,6 +236,7 @@ class Classifier:
         self._channels = len(channels_of(self.leads))
         self._columns = np.array([FEATURES.index(name) for name in self.card["features"]])
         self._module = module.eval()
+        self._step = self._largest = self._batch  # until other sizes are known to give the same bits
 
     def _verify(self) -> None:
         try:
@@ -245,6 +253,8 @@ class Classifier:
                 f"golden vectors cannot be computed ({str(error)[:100]})", where=str(self.path), remedy="train it again"
             ) from None
         self.worst = worst
+        if self._sizes_agree(windows, features, found):
+            self._step, self._largest = STEP, LARGEST
         if not worst <= TOLERANCE:
             raise ModelError(
                 f"golden vectors differ by {worst:.2g}, allowed is {TOLERANCE:g}",
@@ -261,16 +271,35 @@ class Classifier:
         torch = self._torch
         count = len(windows)
         result = np.empty((count, len(AAMI_CLASSES)), np.float32)
-        batch = self._batch
         with torch.inference_mode():
-            for first in range(0, count, batch):
-                here = min(batch, count - first)
-                w = torch.zeros((batch, *windows.shape[1:]), dtype=torch.float32)
-                f = torch.zeros((batch, features.shape[1]), dtype=torch.float32)
-                w[:here] = torch.from_numpy(windows[first : first + here])
-                f[:here] = torch.from_numpy(features[first : first + here])
-                result[first : first + here] = self._module(w, f)[:here].numpy()
+            for first in range(0, count, self._largest):
+                here = slice(first, min(first + self._largest, count))
+                w, f = (torch.from_numpy(_padded(part[here], self._step)) for part in (windows, features))
+                result[here] = self._module(w, f).numpy()[: here.stop - first]
         return result
+
+    def _sizes_agree(
+        self, windows: NDArray[np.float32], features: NDArray[np.float32], expected: NDArray[np.float32]
+    ) -> bool:
+        """Whether batches of every size that may come name beats as those of the card's size do, to the bit."""
+        torch = self._torch
+        with torch.inference_mode():
+            for size in range(STEP, LARGEST + 1, STEP):
+                rows = np.arange(size) % len(windows)
+                w, f = (torch.from_numpy(np.ascontiguousarray(part[rows])) for part in (windows, features))
+                if (self._module(w, f).numpy() != expected[rows]).any():
+                    return False
+        return True
+
+
+def _padded(part: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """Rows and behind them zeros, a multiple of `step` in all; no copy where there are as many already."""
+    count = len(part)
+    if count % step == 0:
+        return np.ascontiguousarray(part)
+    padded = np.zeros((-(-count // step) * step, *part.shape[1:]), np.float32)
+    padded[:count] = part
+    return padded
 
 
 class Unavailable:

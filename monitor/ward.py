@@ -318,8 +318,9 @@ class Ward:
             for run in ready:
                 yield bed, run
         for bed in self._beds.values():
-            for run in bed.sequencer.expire(now):
-                yield bed, run
+            if bed.sequencer.held:
+                for run in bed.sequencer.expire(now):
+                    yield bed, run
 
     def waves(self) -> list[Wave]:
         """The display signal that the last :meth:`feed` analysed."""
@@ -429,14 +430,17 @@ class Ward:
 
     def _stage(self, runs: Sequence[tuple[_Bed, Run]]) -> tuple[NDArray[np.void], NDArray[np.float32], int]:
         """Lay the samples of all runs side by side."""
-        total = sum(run.chunk.samples.shape[0] - run.skip for _, run in runs)
-        samples = np.empty((total, MAX_LEADS), np.float32)
+        parts = [run.chunk.samples[run.skip :, :MAX_LEADS] for _, run in runs]
+        samples = np.empty((sum(map(len, parts)), MAX_LEADS), np.float32)
+        whole = all(part.shape[1] == MAX_LEADS for part in parts)
+        if whole:
+            np.concatenate(parts, out=samples)
         rows = []
         first = wave = 0
-        for bed, run in runs:
-            part = run.chunk.samples[run.skip :, :MAX_LEADS]
+        for (bed, run), part in zip(runs, parts, strict=True):
             count = len(part)
-            samples[first : first + count, : part.shape[1]] = part
+            if not whole:
+                samples[first : first + count, : part.shape[1]] = part
             rows.append((bed.row, first, count, run.missing, run.chunk.lead_off, bed.table, wave, 0))
             first += count
             wave += (count + run.missing) * FS * 1000 // bed.fs_mhz + 2
@@ -554,9 +558,11 @@ class Ward:
         """Technical alarms that no sample can raise, and count-downs that are over."""
         events: list[Event] = []
         for bed in self._beds.values():
+            silent, conflicting = now - bed.last_data > SILENCE, now - bed.last_conflict <= SILENCE
+            if not (silent or conflicting or bed.technical or bed.counts_down):
+                continue  # nearly always
             emitted = bed.last_sample
-            for name, since, reverse in (("NO_DATA", bed.last_data, False), ("CONFLICT", bed.last_conflict, True)):
-                on = (now - since <= SILENCE) if reverse else (now - since > SILENCE)
+            for name, on in (("NO_DATA", silent), ("CONFLICT", conflicting)):
                 if on != (name in bed.technical):
                     bed.technical ^= {name}
                     events += self._bedside(bed).apply(name, ONSET if on else END, emitted + 1, emitted)
