@@ -559,7 +559,7 @@ class Ward:
         events: list[Event] = []
         for bed in self._beds.values():
             silent, conflicting = now - bed.last_data > SILENCE, now - bed.last_conflict <= SILENCE
-            if not (silent or conflicting or bed.technical or bed.counts_down):
+            if not (silent or conflicting or bed.technical or bed.counts_down) and self._store.ok:
                 continue  # nearly always
             emitted = bed.last_sample
             for name, on in (("NO_DATA", silent), ("CONFLICT", conflicting)):
