@@ -51,6 +51,7 @@ from monitor.conditions import (
     PAUSE,
     RHYTHM,
     SETTINGS,
+    SHORT_RUN,
     STANDING,
     STANDSTILL,
     SUPRAVENTRICULAR,
@@ -122,6 +123,7 @@ STATE: Final = np.dtype(
         ("quiet", np.int64),  # first sample after the last noise
         ("fibrillation", np.int64),  # what the signal shows
         ("fibrillated", np.int64),  # first sample after it last showed fibrillation
+        ("shown", np.int64),  # ... or tachycardia
         ("since", np.int64),  # from here on silence counts
         ("time", np.int64),  # up to here time has passed
         ("last_qrs", np.int64),
@@ -359,6 +361,8 @@ def _on_fibrillation(state, row, sample, emitted, value, out, count):  # type: i
         state["passing"] = 1
         state["fibrillated"] = sample
         count = _set(state, row, VFIB, 0, sample, emitted, 0.0, 0.0, out, count)
+    if before == SHOWS_VT and value == NO_FIBRILLATION:
+        state["shown"] = sample
     runs, standing = state["named"]["ventricular"], state["named"]["standing"]
     if value == SHOWS_VT and not state["noise"]:
         r = sample
@@ -515,10 +519,10 @@ def _rhythm_of(state, r):  # type: ignore[no-untyped-def]
     named = state["named"]
     runs, standing, af = named["ventricular"], named["standing"], named["af"]
     told = state["told_before"]
-    if state["fibrillation"] == SHOWS_VT or runs["was_fast"]:
+    if state["fibrillation"] == SHOWS_VT or (runs["run"] and standing["on"][VTACH]):
         return VT, runs["run_at"] if runs["run"] and told["label"] != IDIOVENTRICULAR else r
     if runs["run"] >= ventricular.RUN:
-        return IDIOVENTRICULAR, runs["run_at"]
+        return SHORT_RUN if runs["was_fast"] else IDIOVENTRICULAR, runs["run_at"]
     if af["on"]:  # it began where that shows, unless another rhythm was told since
         return FIBRILLATING, max(af["since"], told["at"]) if told["label"] in (NORMAL, UNKNOWN) else r
     if standing["on"][BIGEMINY]:
@@ -533,6 +537,8 @@ def _rhythm_of(state, r):  # type: ignore[no-untyped-def]
         return NORMAL, max(af["since"], told["at"] + 1)
     if told["label"] == VF:
         return NORMAL, state["fibrillated"]
+    if told["label"] in (VT, SHORT_RUN, IDIOVENTRICULAR):
+        return NORMAL, min(max(state["shown"], runs["until"], told["at"] + 1), r)
     return NORMAL, r
 
 
@@ -544,16 +550,19 @@ def _name_rhythm(state, row, r, emitted, revised, out, count):  # type: ignore[n
     label, at = _rhythm_of(state, r)
     if label == UNKNOWN:
         return count
-    before = state["told_before"]
-    if state["told"]["label"] != before["label"]:  # the beat's first name brought it
+    before, told, earlier = state["told_before"], state["told"], state["previous_before"]
+    first = count
+    if told["label"] != before["label"]:  # the beat's first name brought it
         if label == before["label"]:  # what was told before goes on
             at = before["at"]
-        if not _is(state["told"], state["previous_before"]):
-            at = min(at, state["told"]["at"])
-    first = count
+        if told["at"] < at and not _is(told, earlier):
+            if label == before["label"] and earlier["label"] != UNKNOWN and earlier["at"] < told["at"]:
+                count = say(row, RHYTHM, earlier["label"], told["at"], emitted, 0.0, 0.0, out, count)
+            else:
+                at = told["at"]
     count = _relabel(state, row, label, at, emitted, out, count)
-    if count > first:
-        out[first]["revised"] = revised
+    for i in range(first, count):
+        out[i]["revised"] = revised
     return count
 
 

@@ -56,6 +56,7 @@ STATE: Final = np.dtype(
         ("run_at", np.int64),  # R peak of the first
         ("fast", np.float64),  # rate of its last beats, per minute; 0: no run
         ("was_fast", np.int64),  # whether that was a tachycardia's at any of its beats
+        ("until", np.int64),  # an interval after the last beat of the last run
         ("ventricular_at", np.int64, (MOST,)),  # a ring
         ("ventricular_count", np.int64),
     ],
@@ -194,6 +195,7 @@ def judge_run(state, standing, settings, r, seen):  # type: ignore[no-untyped-de
     if run >= RUN:
         span = min(run, settings["vt_count"]) - 1
         state["fast"] = 60.0 * span * FS / max(r - _r(state, span), 1)
+        state["until"] = 2 * r - _r(state, 1)
     is_fast = state["fast"] > settings["vt_rate"]
     state["was_fast"] = 1 if run and (is_fast or state["was_fast"]) else 0
     needed = RUN if seen else settings["vt_count"]

@@ -282,9 +282,6 @@ TWICE_NAMED = st.lists(
 WRONG_AT_FIRST = [(1.0, first, last) for first, last in zip("NNNNNNNVNNNN", "NVNVNVVNVNVN", strict=True)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bigeminy that only the final names have, interrupted once, is told a second time"
-)
 def test_bigeminy_of_final_names_alone_is_told_once():
     test_what_stands_after_a_revision_is_what_the_final_names_say.hypothesis.inner_test(WRONG_AT_FIRST)
 
@@ -481,7 +478,7 @@ def test_ventricular_beats_in_a_signal(count, alarms):
     raised = [alarm for alarm in of(heard.events, Alarm) if alarm.state == "raised" and alarm.code != "TACHY"]
     assert {alarm.code for alarm in raised} == alarms
     assert all(abs(alarm.sample - 12 * FS) <= 3 for alarm in raised)
-    assert "VT" in [event.label for event in of(heard.events, Rhythm)]
+    assert ("VT" if "VTACH" in alarms else "HGEA") in [event.label for event in of(heard.events, Rhythm)]
 
 
 def test_a_tachycardia_that_the_final_names_deny_is_cleared_as_revised():

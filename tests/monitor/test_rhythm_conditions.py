@@ -11,6 +11,7 @@ from items import TO_BEAT, analyse, beats_at, conditions, heard, lead, noise, sh
 from monitor.align import LEAD_OFF, OK
 from monitor.conditions import CONDITIONS, EVENT_HOLD, LABELS
 from monitor.ecg import FS
+from monitor.events import Rhythm, take_rhythm
 from monitor.rhythm import LAPSE, NO_FIBRILLATION, RATE_LAPSE, SHOWS_VF, SHOWS_VT, WAIT
 
 BEFORE = times(5.0, *[0.75] * 20)
@@ -317,6 +318,23 @@ def test_three_slow_v_are_an_idioventricular_rhythm():
     said = analyse(with_v(0.9, 1.8, 2.7))
     assert "IVR" in [c.what for c in said]
     assert "VT" not in [c.what for c in said]
+
+
+@pytest.mark.parametrize(("count", "label"), [(3, "HGEA"), (4, "HGEA"), (5, "VT")])
+def test_a_fast_run_lasts_an_interval_longer_than_to_its_last_beat(count, label):
+    run = times(20.5, *[0.4] * (count - 1))
+    told = []
+    for change in analyse([*beats_at(*BEFORE), *beats_at(*run, symbol="V"), *sinus(run[-1] + 0.9)], high=300):
+        if change.what in LABELS:
+            take_rhythm(told, Rhythm("bed", change.sample, change.emitted, change.what))
+    labels = [(rhythm.label, rhythm.sample) for rhythm in told][1:]
+    assert labels == [(label, round(20.5 * FS)), ("N", round((run[-1] + 0.4) * FS))]
+
+
+def test_a_tachycardia_that_the_signal_shows_ends_where_that_does():
+    seen = [*shown(SHOWS_VT, 20.5, told=1.5), *shown(NO_FIBRILLATION, 24.2, told=2.0)]
+    said = analyse([*beats_at(*BEFORE), *seen, *sinus(24.6)])
+    assert [(c.what, c.sample / FS) for c in said if c.what in LABELS][1:] == [("VT", 20.5), ("N", 24.2)]
 
 
 # -- nothing shows how it was cut
