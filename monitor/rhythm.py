@@ -393,7 +393,10 @@ def _on_qrs(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
     if state["fibrillation"] == SHOWS_VF:
         state["passing"] = 1
         return count
-    count = _weigh_silence(state, row, since, r, interval, emitted, out, count)
+    if state["fibrillation"] == SHOWS_VT and interval > rate.LONGEST:  # beats were there, only not found
+        state["passing"] = 1
+    else:
+        count = _weigh_silence(state, row, since, r, interval, emitted, out, count)
     if state["told"]["label"] == STANDSTILL:
         count = _relabel(state, row, NORMAL, r, emitted, out, count)
     blind = state["noise"] and state["rate_lapse"] == NONE_DUE
