@@ -11,7 +11,9 @@ own, a field of :data:`SETTINGS`; a limit itself is allowed.
     =============  =====================================================================  ======================  =====
     ASYSTOLE       no QRS for 4 s                                                         s without one           s
     VFIB           the signal shows ventricular fibrillation or flutter                   -                       -
-    VTACH          5 V or more in a row above 100/min; or the signal shows it by itself   rate of the run, or 0   /min
+    VTACH          5 V or more in a row above 100/min, some of them missed or, if they    rate of the run, or 0   /min
+                   are regular, one misnamed; regular beats above 222/min whatever their
+                   names; or the signal shows it by itself
     EXTREME_TACHY  17 beats above 140/min: the mean of 16 intervals                       that rate, /min         /min
     EXTREME_BRADY  5 beats below 40/min: the mean of 4 intervals                          that rate, /min         /min
     VRUN           3 V or more in a row that are no VTACH                                 beats in the run        3

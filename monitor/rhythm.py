@@ -522,7 +522,9 @@ def _rhythm_of(state, r):  # type: ignore[no-untyped-def]
     named = state["named"]
     runs, standing, af = named["ventricular"], named["standing"], named["af"]
     told = state["told_before"]
-    if state["fibrillation"] == SHOWS_VT or (runs["run"] and standing["on"][VTACH]):
+    if standing["on"][VTACH]:
+        return VT, r if told["label"] == IDIOVENTRICULAR else standing["onset"][VTACH]
+    if state["fibrillation"] == SHOWS_VT:
         return VT, runs["run_at"] if runs["run"] and told["label"] != IDIOVENTRICULAR else r
     if runs["run"] >= ventricular.RUN:
         return SHORT_RUN if runs["was_fast"] else IDIOVENTRICULAR, runs["run_at"]
@@ -559,8 +561,9 @@ def _name_rhythm(state, row, r, emitted, revised, out, count):  # type: ignore[n
         if label == before["label"]:  # what was told before goes on
             at = before["at"]
         if told["at"] < at and not _is(told, earlier):
-            if label == before["label"] and earlier["label"] != UNKNOWN and earlier["at"] < told["at"]:
-                count = say(row, RHYTHM, earlier["label"], told["at"], emitted, 0.0, 0.0, out, count)
+            held = before if before["at"] < told["at"] else earlier  # what it replaced goes on until then
+            if held["label"] != UNKNOWN and held["at"] < told["at"]:
+                count = say(row, RHYTHM, held["label"], told["at"], emitted, 0.0, 0.0, out, count)
             else:
                 at = told["at"]
     count = _relabel(state, row, label, at, emitted, out, count)

@@ -164,6 +164,36 @@ def test_a_tachycardia_ends_with_another_kind_of_beat():
     ]
 
 
+@pytest.mark.parametrize(
+    ("symbols", "intervals", "found"),
+    [
+        ("VVVV", [0.4] * 3, False),
+        ("VVSVV", [0.4] * 4, True),  # one of them has another name
+        ("SVVVV", [0.4] * 4, False),
+        ("VVSSV", [0.4] * 4, False),
+        ("VVSVV", [0.4, 0.4, 0.55, 0.4], False),  # not regular
+        ("VVVV", [0.3, 0.6, 0.3], True),  # one was missed
+        ("VVV", [0.3, 0.3], False),
+        ("VVV", [0.3, 0.9], True),  # two were
+        ("VVV", [0.3, 1.2], False),
+        ("VVVV", [0.3, 0.45, 0.3], False),
+        ("VVVV", [0.7, 1.4, 0.7], False),  # not above 100 with those
+        ("NSNNS", [0.24] * 4, True),  # faster than atria drive ventricles
+        ("NSNNS", [0.28] * 4, False),
+        ("NSNN", [0.24] * 3, False),
+        ("VVVV", [0.24] * 3, False),
+    ],
+)
+def test_a_tachycardia_with_a_beat_missed_or_misnamed(symbols, intervals, found):
+    run = times(20.0, *intervals)
+    items = beats_at(*times(5.0, *[0.75] * 19), 20.0 - min(intervals))
+    items += [item for at, symbol in zip(run, symbols, strict=True) for item in beats_at(at, symbol=symbol)]
+    said = analyse([*items, *beats_at(*times(run[-1] + 1.0, *[0.75] * 5))], high=300)
+    assert ("VTACH" in conditions(said)) == found
+    onsets = [(change.sample, change.value) for change in said if change.what == "VTACH" and change.on]
+    assert [at for at, _ in onsets] == [20 * FS] * found
+
+
 STAND = ("VTACH", "VRUN", "BIGEMINY", "TRIGEMINY", "PVC_RATE")
 """Conditions that stand by what the last beats are; AF apart."""
 
