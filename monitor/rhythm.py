@@ -4,10 +4,11 @@ The kernel consumes, bed by bed and in the order of `emitted`, what the front en
 when a condition of :mod:`monitor.conditions` begins or ends. Several may stand at once: which of them is shown is for
 :mod:`monitor.alarms` to say.
 
-Asystole, and likewise a pause, has two ways to be found: the interval between two beats, and a clock that runs out WAIT
-after its time, so that a beat which arrived in time but is still on its way through the detector counts. Both give the
-same verdict. Where no lead can be analysed, the clock stands still and no interval is measured across: a beat from
-before the loss may be announced during it, so beats announced then count only if they turn out to lie after it.
+Asystole, and likewise a pause, has two ways to be found: the interval between two beats, and a clock that runs out
+VERDICT_WAIT or WAIT after its time, so that a beat which arrived in time but is still on its way through the detector
+counts. Both give the same verdict. Where no lead can be analysed, the clock stands still and no interval is measured
+across: a beat from before the loss may be announced during it, so beats announced then count only if they turn out to
+lie after it.
 
 Noise stops no clock: what is found in it counts as a beat, and silence counts. But while it lasts only ASYSTOLE and
 VFIB begin, beats have no names, and what stands is held. The heart rate is unknown RATE_LAPSE after it began. After
@@ -73,7 +74,9 @@ from monitor.losses import BACK
 __all__ = ["CHANGE", "CONDITIONS", "ITEM", "LABELS", "RHYTHM", "SETTINGS", "STATE", "room", "start", "step"]
 
 WAIT: Final = 0.45
-"""Seconds from an R peak within which a detector that is not searching back has said so."""
+"""Seconds from an R peak within which a detector that is not searching back has said so..."""
+VERDICT_WAIT: Final = 0.75
+"""... and from which an asystole is told: by then fine fibrillation has been seen in the signal, if it is one."""
 LEARNING: Final = 4.0
 """Seconds from the start of a stream from which silence counts: the detector is learning until then."""
 RATE_LAPSE: Final = 10.0
@@ -228,18 +231,18 @@ def _interrupt(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _silence_due(state, seconds):  # type: ignore[no-untyped-def]
-    """When so many seconds without a beat are over, and a beat would be known; or NONE_DUE."""
+def _silence_due(state, seconds, wait):  # type: ignore[no-untyped-def]
+    """When so many seconds without a beat, and those in which it would be known, are over; or NONE_DUE."""
     if state["reason"] != OK or state["fibrillation"] != NO_FIBRILLATION:
         return NONE_DUE
-    return max(state["since"] + int((seconds + WAIT) * FS), state["time"])
+    return max(state["since"] + int((seconds + wait) * FS), state["time"])
 
 
 @kernel
 def _asystole_due(state):  # type: ignore[no-untyped-def]
     if state["active"][ASYSTOLE]:
         return NONE_DUE
-    return _silence_due(state, state["settings"]["asystole_s"])
+    return _silence_due(state, state["settings"]["asystole_s"], VERDICT_WAIT)
 
 
 @kernel
@@ -248,7 +251,7 @@ def _pause_due(state):  # type: ignore[no-untyped-def]
         return NONE_DUE
     if state["passing"] or state["settings"]["pause_s"] >= state["settings"]["asystole_s"]:
         return NONE_DUE
-    return _silence_due(state, state["settings"]["pause_s"])
+    return _silence_due(state, state["settings"]["pause_s"], WAIT)
 
 
 @kernel
@@ -393,7 +396,7 @@ def _on_qrs(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
     if state["fibrillation"] == SHOWS_VF:
         state["passing"] = 1
         return count
-    if state["fibrillation"] == SHOWS_VT and interval > rate.LONGEST:  # beats were there, only not found
+    if state["fibrillation"] == SHOWS_VT and interval > state["settings"]["pause_s"]:  # beats there were, not found
         state["passing"] = 1
     else:
         count = _weigh_silence(state, row, since, r, interval, emitted, out, count)

@@ -18,7 +18,7 @@ from monitor.ecg import AAMI_CLASSES, FS
 from monitor.events import Alarm, Beat, Rhythm, take_rhythm
 from monitor.losses import BACK
 from monitor.messages import Chunk
-from monitor.rhythm import ITEM_QRS, ITEM_QUALITY, ITEM_REVISION, WAIT
+from monitor.rhythm import ITEM_QRS, ITEM_QUALITY, ITEM_REVISION, VERDICT_WAIT
 from monitor.ward import Ward
 from simulators.noise import Baseline, Muscle
 from simulators.synthetic import render
@@ -39,7 +39,7 @@ def test_a_pause_that_a_beat_ends(pause, alarms):
 
 def test_a_pause_that_no_beat_ends():
     """The clock allows the detector its delay: a beat that came in time may still be on its way."""
-    deadline = 24 + WAIT
+    deadline = 24 + VERDICT_WAIT
     assert conditions(analyse(beats_at(*SINUS), deadline), "PAUSE") == []
     (change,) = [c for c in analyse(beats_at(*SINUS), deadline + 1 / FS) if c.what == "ASYSTOLE"]
     assert change == Said("ASYSTOLE", True, 20 * FS, round(deadline * FS), 4.0)
@@ -62,8 +62,8 @@ def test_the_pause_is_no_heart_rate():
 
 
 def test_silence_does_not_count_before_the_detector_has_settled():
-    assert conditions(analyse([], rhythm.LEARNING + ADULT.asystole_s + WAIT)) == []
-    assert conditions(analyse([], rhythm.LEARNING + ADULT.asystole_s + WAIT + 1 / FS)) == ["ASYSTOLE"]
+    assert conditions(analyse([], rhythm.LEARNING + ADULT.asystole_s + VERDICT_WAIT)) == []
+    assert conditions(analyse([], rhythm.LEARNING + ADULT.asystole_s + VERDICT_WAIT + 1 / FS)) == ["ASYSTOLE"]
 
 
 # -- rates
@@ -389,9 +389,9 @@ def test_a_beat_from_before_the_loss_found_late_starts_no_interval():
 
 def test_asystole_counts_anew_from_where_the_lead_is_back():
     items = [*beats_at(*SINUS), *lead(LEAD_OFF, 21.0), *lead(OK, 30.0)]
-    assert conditions(analyse(items, 34 + WAIT)) == []
-    (change,) = [c for c in analyse(items, 34 + WAIT + 1 / FS) if c.what == "ASYSTOLE"]
-    assert (change.sample, change.emitted) == (30 * FS, round((34 + WAIT) * FS))
+    assert conditions(analyse(items, 34 + VERDICT_WAIT)) == []
+    (change,) = [c for c in analyse(items, 34 + VERDICT_WAIT + 1 / FS) if c.what == "ASYSTOLE"]
+    assert (change.sample, change.emitted) == (30 * FS, round((34 + VERDICT_WAIT) * FS))
 
 
 def test_a_ventricular_run_is_not_joined_across_a_loss():

@@ -12,7 +12,7 @@ from monitor.align import LEAD_OFF, OK
 from monitor.conditions import CONDITIONS, EVENT_HOLD, LABELS
 from monitor.ecg import FS
 from monitor.events import Rhythm, take_rhythm
-from monitor.rhythm import LAPSE, NO_FIBRILLATION, RATE_LAPSE, SHOWS_VF, SHOWS_VT, WAIT
+from monitor.rhythm import LAPSE, NO_FIBRILLATION, RATE_LAPSE, SHOWS_VF, SHOWS_VT, VERDICT_WAIT, WAIT
 
 BEFORE = times(5.0, *[0.75] * 20)
 """Sinus rhythm from 5 s to 20 s."""
@@ -47,15 +47,15 @@ def test_a_pause_becomes_asystole():
     said = analyse(beats_at(*BEFORE), 30)
     assert [(c.what, c.sample, c.emitted) for c in said if c.on and c.what in CONDITIONS] == [
         ("PAUSE", 20 * FS, round((23 + WAIT) * FS)),
-        ("ASYSTOLE", 20 * FS, round((24 + WAIT) * FS)),
+        ("ASYSTOLE", 20 * FS, round((24 + VERDICT_WAIT) * FS)),
     ]
 
 
 def test_limits_of_silence_are_a_beds_own():
     assert conditions(analyse(beats_at(*BEFORE), 22.5 + WAIT, pause_s=2.0)) == ["PAUSE"]
-    assert conditions(analyse(beats_at(*BEFORE), 25.9 + WAIT, asystole_s=6.0)) == ["PAUSE"]
-    assert conditions(analyse(beats_at(*BEFORE), 26.1 + WAIT, asystole_s=6.0)) == ["PAUSE", "ASYSTOLE"]
-    assert conditions(analyse(beats_at(*BEFORE), 24.1 + WAIT, pause_s=4.0)) == ["ASYSTOLE"]
+    assert conditions(analyse(beats_at(*BEFORE), 25.9 + VERDICT_WAIT, asystole_s=6.0)) == ["PAUSE"]
+    assert conditions(analyse(beats_at(*BEFORE), 26.1 + VERDICT_WAIT, asystole_s=6.0)) == ["PAUSE", "ASYSTOLE"]
+    assert conditions(analyse(beats_at(*BEFORE), 24.1 + VERDICT_WAIT, pause_s=4.0)) == ["ASYSTOLE"]
 
 
 # -- events
@@ -155,7 +155,7 @@ def test_in_noise_nothing_begins_but_asystole():
 
 def test_silence_counts_in_noise_and_so_do_beats():
     (begun,) = [c for c in analyse([*beats_at(*BEFORE), *noise(21, 60)], 30) if c.what == "ASYSTOLE"]
-    assert begun.emitted == round((24 + WAIT) * FS)
+    assert begun.emitted == round((24 + VERDICT_WAIT) * FS)
     assert conditions(analyse([*beats_at(*BEFORE), *noise(20.1, 60), *beats_at(23.9, 27.5)], 31)) == []
 
 
