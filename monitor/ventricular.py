@@ -198,7 +198,7 @@ def _beats_missed(state, settings):  # type: ignore[no-untyped-def]
     """Whether a run is a tachycardia with the beats that must have been missed in it.
 
     An interval that is a multiple of the run's shortest one hides beats: the waves of a tachycardia may be too smooth
-    for a detector to find each.
+    for a detector to find each. All but one of those it takes must have been found.
     """
     run = min(state["run"], settings["vt_count"])
     shortest = interval(state, 0)
@@ -255,7 +255,7 @@ def judge_run(state, standing, settings, r, seen):  # type: ignore[no-untyped-de
     is_fast = state["fast"] > settings["vt_rate"]
     state["was_fast"] = 1 if run and (is_fast or state["was_fast"]) else 0
     needed = RUN if seen else settings["vt_count"]
-    tachycardia = (run >= needed and is_fast) or (run >= RUN and _beats_missed(state, settings))
+    tachycardia = (run >= needed and is_fast) or (run >= settings["vt_count"] - 1 and _beats_missed(state, settings))
     begun, fast = state["run_at"] if run else r, state["fast"]
     if run < needed and _is_ventricular(state, settings):
         tachycardia = True

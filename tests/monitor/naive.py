@@ -644,7 +644,7 @@ def ventricular_conditions(beats: Sequence[tuple[int, str]]) -> list[set[str]]:
             regular = intervals.max() <= 1.25 * intervals.min() and intervals.max() < 60.0 / ADULT.vt_rate
             almost = kinds[-5:] in ("VNVVV", "VVNVV", "VVVNV")
             fast = regular and (almost or bool(np.diff(last[-6:]).max() < 0.27 * FS))
-        fast = fast or (run >= 3 and _with_missed(np.diff(last[-min(run, 5) :]) / FS))
+        fast = fast or (run >= 4 and _with_missed(np.diff(last[-min(run, 5) :]) / FS))
         found = set()
         if fast or ("VTACH" in was and run > 0):
             found.add("VTACH")

@@ -174,8 +174,9 @@ def test_a_tachycardia_ends_with_another_kind_of_beat():
         ("VVSVV", [0.4, 0.4, 0.55, 0.4], False),  # not regular
         ("VVVV", [0.3, 0.6, 0.3], True),  # one was missed
         ("VVV", [0.3, 0.3], False),
-        ("VVV", [0.3, 0.9], True),  # two were
-        ("VVV", [0.3, 1.2], False),
+        ("VVVV", [0.3, 0.9, 0.3], True),  # two were
+        ("VVVV", [0.3, 1.2, 0.3], False),
+        ("VVV", [0.3, 0.9], False),  # too few were found
         ("VVVV", [0.3, 0.45, 0.3], False),
         ("VVVV", [0.7, 1.4, 0.7], False),  # not above 100 with those
         ("NSNNS", [0.24] * 4, True),  # faster than atria drive ventricles
