@@ -45,10 +45,12 @@ SMALLEST_MV: Final = 0.03
 """Root mean square below which a lead shows nothing to judge: a sine of 0.085 mV from peak to peak. Fibrillation
 that is smaller is commonly called asystole."""
 
-REGULAR: Final = 0.8
+REGULAR: Final = 0.78
 """Waves that are alike to this degree from one to the next are organised, which fibrillation is not by definition..."""
 FLUTTER_HZ: Final = 4.5
-"""... unless they are faster than 270 a minute: flutter."""
+HARMONIC_HZ: Final = 8.0
+"""... unless they are faster than 270 a minute: flutter. A peak from 480 on is a harmonic of slower waves that are
+sharp; and those are less alike than they should be, for lags are 22 ms apart."""
 LARGEST_MV: Final = 0.8
 """Root mean square from which waves are those of a tachycardia all the same: a sine of 2.3 mV from peak to peak."""
 
@@ -152,7 +154,7 @@ def _listen(state, weights, leads, first):  # type: ignore[no-untyped-def]
         loud += 1
         odds += _answer(weights, f, hidden)
         size += np.float64(f[_SIZE])
-        peak += np.float64(f[_PEAK])
+        peak += np.float64(f[_PEAK]) if f[_PEAK] < HARMONIC_HZ else 0.0
         alike += np.float64(f[_ALIKE])
     if loud == 0:
         return judged > 0, LEAST_ODDS, False

@@ -4,10 +4,11 @@ The kernel consumes, bed by bed and in the order of `emitted`, what the front en
 when a condition of :mod:`monitor.conditions` begins or ends. Several may stand at once: which of them is shown is for
 :mod:`monitor.alarms` to say.
 
-Asystole, and likewise a pause, has two ways to be found: the interval between two beats, and a clock that runs out WAIT
-after its time, so that a beat which arrived in time but is still on its way through the detector counts. Both give the
-same verdict. Where no lead can be analysed, the clock stands still and no interval is measured across: a beat from
-before the loss may be announced during it, so beats announced then count only if they turn out to lie after it.
+Asystole, and likewise a pause, has two ways to be found: the interval between two beats, and a clock that runs out
+VERDICT_WAIT or WAIT after its time, so that a beat which arrived in time but is still on its way through the detector
+counts. Both give the same verdict. Where no lead can be analysed, the clock stands still and no interval is measured
+across: a beat from before the loss may be announced during it, so beats announced then count only if they turn out to
+lie after it.
 
 Noise stops no clock: what is found in it counts as a beat, and silence counts. But while it lasts only ASYSTOLE and
 VFIB begin, beats have no names, and what stands is held. The heart rate is unknown RATE_LAPSE after it began. After
@@ -51,6 +52,7 @@ from monitor.conditions import (
     PAUSE,
     RHYTHM,
     SETTINGS,
+    SHORT_RUN,
     STANDING,
     STANDSTILL,
     SUPRAVENTRICULAR,
@@ -72,7 +74,9 @@ from monitor.losses import BACK
 __all__ = ["CHANGE", "CONDITIONS", "ITEM", "LABELS", "RHYTHM", "SETTINGS", "STATE", "room", "start", "step"]
 
 WAIT: Final = 0.45
-"""Seconds from an R peak within which a detector that is not searching back has said so."""
+"""Seconds from an R peak within which a detector that is not searching back has said so..."""
+VERDICT_WAIT: Final = 0.75
+"""... and from which an asystole is told: by then fine fibrillation has been seen in the signal, if it is one."""
 LEARNING: Final = 4.0
 """Seconds from the start of a stream from which silence counts: the detector is learning until then."""
 RATE_LAPSE: Final = 10.0
@@ -122,6 +126,7 @@ STATE: Final = np.dtype(
         ("quiet", np.int64),  # first sample after the last noise
         ("fibrillation", np.int64),  # what the signal shows
         ("fibrillated", np.int64),  # first sample after it last showed fibrillation
+        ("shown", np.int64),  # ... or tachycardia
         ("since", np.int64),  # from here on silence counts
         ("time", np.int64),  # up to here time has passed
         ("last_qrs", np.int64),
@@ -226,18 +231,18 @@ def _interrupt(state):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _silence_due(state, seconds):  # type: ignore[no-untyped-def]
-    """When so many seconds without a beat are over, and a beat would be known; or NONE_DUE."""
+def _silence_due(state, seconds, wait):  # type: ignore[no-untyped-def]
+    """When so many seconds without a beat, and those in which it would be known, are over; or NONE_DUE."""
     if state["reason"] != OK or state["fibrillation"] != NO_FIBRILLATION:
         return NONE_DUE
-    return max(state["since"] + int((seconds + WAIT) * FS), state["time"])
+    return max(state["since"] + int((seconds + wait) * FS), state["time"])
 
 
 @kernel
 def _asystole_due(state):  # type: ignore[no-untyped-def]
     if state["active"][ASYSTOLE]:
         return NONE_DUE
-    return _silence_due(state, state["settings"]["asystole_s"])
+    return _silence_due(state, state["settings"]["asystole_s"], VERDICT_WAIT)
 
 
 @kernel
@@ -246,7 +251,7 @@ def _pause_due(state):  # type: ignore[no-untyped-def]
         return NONE_DUE
     if state["passing"] or state["settings"]["pause_s"] >= state["settings"]["asystole_s"]:
         return NONE_DUE
-    return _silence_due(state, state["settings"]["pause_s"])
+    return _silence_due(state, state["settings"]["pause_s"], WAIT)
 
 
 @kernel
@@ -359,6 +364,8 @@ def _on_fibrillation(state, row, sample, emitted, value, out, count):  # type: i
         state["passing"] = 1
         state["fibrillated"] = sample
         count = _set(state, row, VFIB, 0, sample, emitted, 0.0, 0.0, out, count)
+    if before == SHOWS_VT and value == NO_FIBRILLATION:
+        state["shown"] = sample
     runs, standing = state["named"]["ventricular"], state["named"]["standing"]
     if value == SHOWS_VT and not state["noise"]:
         r = sample
@@ -389,7 +396,10 @@ def _on_qrs(state, row, r, emitted, out, count):  # type: ignore[no-untyped-def]
     if state["fibrillation"] == SHOWS_VF:
         state["passing"] = 1
         return count
-    count = _weigh_silence(state, row, since, r, interval, emitted, out, count)
+    if state["fibrillation"] == SHOWS_VT and interval > state["settings"]["pause_s"]:  # beats there were, not found
+        state["passing"] = 1
+    else:
+        count = _weigh_silence(state, row, since, r, interval, emitted, out, count)
     if state["told"]["label"] == STANDSTILL:
         count = _relabel(state, row, NORMAL, r, emitted, out, count)
     blind = state["noise"] and state["rate_lapse"] == NONE_DUE
@@ -515,10 +525,12 @@ def _rhythm_of(state, r):  # type: ignore[no-untyped-def]
     named = state["named"]
     runs, standing, af = named["ventricular"], named["standing"], named["af"]
     told = state["told_before"]
-    if state["fibrillation"] == SHOWS_VT or runs["was_fast"]:
+    if standing["on"][VTACH]:
+        return VT, r if told["label"] == IDIOVENTRICULAR else standing["onset"][VTACH]
+    if state["fibrillation"] == SHOWS_VT:
         return VT, runs["run_at"] if runs["run"] and told["label"] != IDIOVENTRICULAR else r
     if runs["run"] >= ventricular.RUN:
-        return IDIOVENTRICULAR, runs["run_at"]
+        return SHORT_RUN if runs["was_fast"] else IDIOVENTRICULAR, runs["run_at"]
     if af["on"]:  # it began where that shows, unless another rhythm was told since
         return FIBRILLATING, max(af["since"], told["at"]) if told["label"] in (NORMAL, UNKNOWN) else r
     if standing["on"][BIGEMINY]:
@@ -533,6 +545,8 @@ def _rhythm_of(state, r):  # type: ignore[no-untyped-def]
         return NORMAL, max(af["since"], told["at"] + 1)
     if told["label"] == VF:
         return NORMAL, state["fibrillated"]
+    if told["label"] in (VT, SHORT_RUN, IDIOVENTRICULAR):
+        return NORMAL, min(max(state["shown"], runs["until"], told["at"] + 1), r)
     return NORMAL, r
 
 
@@ -544,16 +558,20 @@ def _name_rhythm(state, row, r, emitted, revised, out, count):  # type: ignore[n
     label, at = _rhythm_of(state, r)
     if label == UNKNOWN:
         return count
-    before = state["told_before"]
-    if state["told"]["label"] != before["label"]:  # the beat's first name brought it
+    before, told, earlier = state["told_before"], state["told"], state["previous_before"]
+    first = count
+    if told["label"] != before["label"]:  # the beat's first name brought it
         if label == before["label"]:  # what was told before goes on
             at = before["at"]
-        if not _is(state["told"], state["previous_before"]):
-            at = min(at, state["told"]["at"])
-    first = count
+        if told["at"] < at and not _is(told, earlier):
+            held = before if before["at"] < told["at"] else earlier  # what it replaced goes on until then
+            if held["label"] != UNKNOWN and held["at"] < told["at"]:
+                count = say(row, RHYTHM, held["label"], told["at"], emitted, 0.0, 0.0, out, count)
+            else:
+                at = told["at"]
     count = _relabel(state, row, label, at, emitted, out, count)
-    if count > first:
-        out[first]["revised"] = revised
+    for i in range(first, count):
+        out[i]["revised"] = revised
     return count
 
 

@@ -42,6 +42,15 @@ RUN: Final = 3
 MOST: Final = 300
 """V kept: a minute of the fastest that can be found."""
 MINUTE: Final = 60 * FS
+MULTIPLE: Final = 0.25
+"""How far from a whole number an interval over the run's shortest may be where beats were missed..."""
+MOST_TIMES: Final = 3
+"""... and the greatest such number."""
+ALIKE: Final = 1.25
+"""The longest of some intervals over the shortest up to which they are regular."""
+FASTEST: Final = 0.27
+"""Seconds: regular beats at shorter intervals, 222 a minute, are ventricular whatever their names: at that rate a beat
+runs into the next, and names mean little."""
 LESS: Final = 0.8
 """Of the limit of V a minute: at so many the condition ends."""
 EARLY: Final = 0.85
@@ -56,6 +65,7 @@ STATE: Final = np.dtype(
         ("run_at", np.int64),  # R peak of the first
         ("fast", np.float64),  # rate of its last beats, per minute; 0: no run
         ("was_fast", np.int64),  # whether that was a tachycardia's at any of its beats
+        ("until", np.int64),  # an interval after the last beat of the last run
         ("ventricular_at", np.int64, (MOST,)),  # a ring
         ("ventricular_count", np.int64),
     ],
@@ -184,6 +194,53 @@ def _happened(standing, code, at, emitted, value, limit):  # type: ignore[no-unt
 
 
 @kernel
+def _beats_missed(state, settings):  # type: ignore[no-untyped-def]
+    """Whether a run is a tachycardia with the beats that must have been missed in it.
+
+    An interval that is a multiple of the run's shortest one hides beats: the waves of a tachycardia may be too smooth
+    for a detector to find each. All but one of those it takes must have been found.
+    """
+    run = min(state["run"], settings["vt_count"])
+    shortest = interval(state, 0)
+    for i in range(1, run - 1):
+        shortest = min(shortest, interval(state, i))
+    beats = 1
+    for i in range(run - 1):
+        ratio = interval(state, i) / shortest
+        times = int(ratio + 0.5)
+        if times > MOST_TIMES or abs(ratio - times) > MULTIPLE:
+            return False
+        beats += times
+        if beats >= settings["vt_count"]:
+            span = _r(state, 0) - _r(state, i + 1)
+            return 60.0 * (beats - 1) * FS > settings["vt_rate"] * span
+    return False
+
+
+@kernel
+def _is_ventricular(state, settings):  # type: ignore[no-untyped-def]
+    """Whether as many beats as make a tachycardia are one for all that not each is named V.
+
+    They are regular and faster than its limit, and either all but one are V, the first and the last among them, or each
+    follows the one before it sooner than atria drive ventricles.
+    """
+    beats = settings["vt_count"]
+    if state["count"] < beats + 1:
+        return False
+    shortest = longest = interval(state, 0)
+    for i in range(1, beats - 1):
+        shortest, longest = min(shortest, interval(state, i)), max(longest, interval(state, i))
+    if longest > ALIKE * shortest or longest >= 60.0 / settings["vt_rate"]:
+        return False
+    if max(longest, interval(state, beats - 1)) < FASTEST:
+        return True
+    others = 0
+    for i in range(beats):
+        others += kind(state, i) != VENTRICULAR
+    return others == 1 and kind(state, 0) == VENTRICULAR and kind(state, beats - 1) == VENTRICULAR
+
+
+@kernel
 def judge_run(state, standing, settings, r, seen):  # type: ignore[no-untyped-def]
     """See whether the run that the last beat, at `r`, belongs to is a tachycardia.
 
@@ -194,14 +251,20 @@ def judge_run(state, standing, settings, r, seen):  # type: ignore[no-untyped-de
     if run >= RUN:
         span = min(run, settings["vt_count"]) - 1
         state["fast"] = 60.0 * span * FS / max(r - _r(state, span), 1)
+        state["until"] = 2 * r - _r(state, 1)
     is_fast = state["fast"] > settings["vt_rate"]
     state["was_fast"] = 1 if run and (is_fast or state["was_fast"]) else 0
     needed = RUN if seen else settings["vt_count"]
-    tachycardia = run >= needed and is_fast
-    if run and standing["on"][VTACH]:
+    tachycardia = (run >= needed and is_fast) or (run >= settings["vt_count"] - 1 and _beats_missed(state, settings))
+    begun, fast = state["run_at"] if run else r, state["fast"]
+    if run < needed and _is_ventricular(state, settings):
         tachycardia = True
+        begun = _r(state, settings["vt_count"] - 1)
+        fast = 60.0 * (settings["vt_count"] - 1) * FS / (r - begun)
+    elif run and standing["on"][VTACH]:
+        tachycardia = True
+    set_standing(standing, VTACH, 1 if tachycardia else 0, begun, fast, settings["vt_rate"])
     begun = state["run_at"] if run else r
-    set_standing(standing, VTACH, 1 if tachycardia else 0, begun, state["fast"], settings["vt_rate"])
     is_run = run >= RUN and not tachycardia
     set_standing(standing, VRUN, 1 if is_run else 0, begun, float(run), float(RUN))
 

@@ -21,6 +21,8 @@ const WIDE = 860;
 const RHYTHMS = /** @type {Record<string, string>} */ ({
   N: "", // nothing named is not "sinus": what the analysis cannot tell yet would be called so
   VT: "V tach",
+  HGEA: "V run",
+  VF: "V fib",
   VFL: "V flutter",
   VFIB: "V fib",
   B: "Bigeminy",

@@ -636,9 +636,15 @@ def ventricular_conditions(beats: Sequence[tuple[int, str]]) -> list[set[str]]:
         kinds = "".join("V" if kind == "V" else "N" for _, kind in beats[:n])
         run = len(kinds) - len(kinds.rstrip("V"))
         fast = False
+        last = np.array([r for r, _ in beats[:n]])
         if run >= 5:
-            r_peaks = [r for r, _ in beats[n - 5 : n]]
-            fast = 60.0 * 4 * FS / (r_peaks[-1] - r_peaks[0]) > ADULT.vt_rate
+            fast = 60.0 * 4 * FS / (last[-1] - last[-5]) > ADULT.vt_rate
+        elif n >= 6:
+            intervals = np.diff(last[-5:]) / FS
+            regular = intervals.max() <= 1.25 * intervals.min() and intervals.max() < 60.0 / ADULT.vt_rate
+            almost = kinds[-5:] in ("VNVVV", "VVNVV", "VVVNV")
+            fast = regular and (almost or bool(np.diff(last[-6:]).max() < 0.27 * FS))
+        fast = fast or (run >= 4 and _with_missed(np.diff(last[-min(run, 5) :]) / FS))
         found = set()
         if fast or ("VTACH" in was and run > 0):
             found.add("VTACH")
@@ -653,6 +659,18 @@ def ventricular_conditions(beats: Sequence[tuple[int, str]]) -> list[set[str]]:
             found.add("PVC_RATE")
         holding.append(found)
     return holding
+
+
+def _with_missed(intervals: NDArray[np.float64]) -> bool:
+    """Whether the intervals of a run, the last beats of it, hide so many beats that it is a tachycardia."""
+    times = np.round(intervals / intervals.min())
+    whole = (np.abs(intervals / intervals.min() - times) <= 0.25) & (times <= 3)
+    for used in range(1, len(intervals) + 1):
+        if not whole[-used:].all():
+            return False
+        if 1 + times[-used:].sum() >= 5:
+            return bool(60.0 * times[-used:].sum() / intervals[-used:].sum() > ADULT.vt_rate)
+    return False
 
 
 def events_of_beats(beats: Sequence[tuple[int, str]]) -> list[tuple[str, int]]:

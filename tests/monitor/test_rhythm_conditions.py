@@ -11,7 +11,8 @@ from items import TO_BEAT, analyse, beats_at, conditions, heard, lead, noise, sh
 from monitor.align import LEAD_OFF, OK
 from monitor.conditions import CONDITIONS, EVENT_HOLD, LABELS
 from monitor.ecg import FS
-from monitor.rhythm import LAPSE, NO_FIBRILLATION, RATE_LAPSE, SHOWS_VF, SHOWS_VT, WAIT
+from monitor.events import Rhythm, take_rhythm
+from monitor.rhythm import LAPSE, NO_FIBRILLATION, RATE_LAPSE, SHOWS_VF, SHOWS_VT, VERDICT_WAIT, WAIT
 
 BEFORE = times(5.0, *[0.75] * 20)
 """Sinus rhythm from 5 s to 20 s."""
@@ -46,15 +47,15 @@ def test_a_pause_becomes_asystole():
     said = analyse(beats_at(*BEFORE), 30)
     assert [(c.what, c.sample, c.emitted) for c in said if c.on and c.what in CONDITIONS] == [
         ("PAUSE", 20 * FS, round((23 + WAIT) * FS)),
-        ("ASYSTOLE", 20 * FS, round((24 + WAIT) * FS)),
+        ("ASYSTOLE", 20 * FS, round((24 + VERDICT_WAIT) * FS)),
     ]
 
 
 def test_limits_of_silence_are_a_beds_own():
     assert conditions(analyse(beats_at(*BEFORE), 22.5 + WAIT, pause_s=2.0)) == ["PAUSE"]
-    assert conditions(analyse(beats_at(*BEFORE), 25.9 + WAIT, asystole_s=6.0)) == ["PAUSE"]
-    assert conditions(analyse(beats_at(*BEFORE), 26.1 + WAIT, asystole_s=6.0)) == ["PAUSE", "ASYSTOLE"]
-    assert conditions(analyse(beats_at(*BEFORE), 24.1 + WAIT, pause_s=4.0)) == ["ASYSTOLE"]
+    assert conditions(analyse(beats_at(*BEFORE), 25.9 + VERDICT_WAIT, asystole_s=6.0)) == ["PAUSE"]
+    assert conditions(analyse(beats_at(*BEFORE), 26.1 + VERDICT_WAIT, asystole_s=6.0)) == ["PAUSE", "ASYSTOLE"]
+    assert conditions(analyse(beats_at(*BEFORE), 24.1 + VERDICT_WAIT, pause_s=4.0)) == ["ASYSTOLE"]
 
 
 # -- events
@@ -154,7 +155,7 @@ def test_in_noise_nothing_begins_but_asystole():
 
 def test_silence_counts_in_noise_and_so_do_beats():
     (begun,) = [c for c in analyse([*beats_at(*BEFORE), *noise(21, 60)], 30) if c.what == "ASYSTOLE"]
-    assert begun.emitted == round((24 + WAIT) * FS)
+    assert begun.emitted == round((24 + VERDICT_WAIT) * FS)
     assert conditions(analyse([*beats_at(*BEFORE), *noise(20.1, 60), *beats_at(23.9, 27.5)], 31)) == []
 
 
@@ -317,6 +318,23 @@ def test_three_slow_v_are_an_idioventricular_rhythm():
     said = analyse(with_v(0.9, 1.8, 2.7))
     assert "IVR" in [c.what for c in said]
     assert "VT" not in [c.what for c in said]
+
+
+@pytest.mark.parametrize(("count", "label"), [(3, "HGEA"), (4, "HGEA"), (5, "VT")])
+def test_a_fast_run_lasts_an_interval_longer_than_to_its_last_beat(count, label):
+    run = times(20.5, *[0.4] * (count - 1))
+    told = []
+    for change in analyse([*beats_at(*BEFORE), *beats_at(*run, symbol="V"), *sinus(run[-1] + 0.9)], high=300):
+        if change.what in LABELS:
+            take_rhythm(told, Rhythm("bed", change.sample, change.emitted, change.what))
+    labels = [(rhythm.label, rhythm.sample) for rhythm in told][1:]
+    assert labels == [(label, round(20.5 * FS)), ("N", round((run[-1] + 0.4) * FS))]
+
+
+def test_a_tachycardia_that_the_signal_shows_ends_where_that_does():
+    seen = [*shown(SHOWS_VT, 20.5, told=1.5), *shown(NO_FIBRILLATION, 24.2, told=2.0)]
+    said = analyse([*beats_at(*BEFORE), *seen, *sinus(24.6)])
+    assert [(c.what, c.sample / FS) for c in said if c.what in LABELS][1:] == [("VT", 20.5), ("N", 24.2)]
 
 
 # -- nothing shows how it was cut

@@ -50,6 +50,7 @@ GROUPS: Final = {
     "AFIB and AFL": Group(("AFIB", "AFL"), ("AFIB", "AFL")),
     "VT, VFL and VF": Group(("VT", "VFL", "VF", "VFIB"), ("VT", "VFL", "VF")),
     "VT": Group(("VT",), ("VT",)),
+    "VT, short runs too": Group(("VT",), ("VT", "HGEA")),
     "VFL and VF": Group(("VFL", "VF", "VFIB"), ("VFL", "VF")),
     "IVR": Group(("IVR",), ("IVR",)),
     "B": Group(("B",), ("B",)),
