@@ -76,7 +76,7 @@ async def monitor_ward(
     Args:
         make_ward: makes a warm ward; runs in a thread of its own.
         serving: called with the page's address as soon as it is served.
-        ready: called when every kernel and the model are warm; /healthz says so too.
+        ready: called when every kernel and the models are warm; /healthz and /readyz say so too.
 
     Raises:
         WardbeatError: the address cannot be served, the model is refused, the alarm log cannot be opened, or the
@@ -99,7 +99,8 @@ async def monitor_ward(
         with ExitStack() as kept:
             sinks = [kept.enter_context(AlarmLog(settings.alarm_log))] if settings.alarm_log else []
             ticker = Ticker(ward, inbox, hub, commands, settings, sinks)
-            hub.ready = True
+            hub.health.subscribed = lambda: ingest.connected
+            hub.health.warmed()
             log.info("ready after %.1f s", time.monotonic() - started)
             ready()
             await together(ingest=ingest.run(), ticker=ticker.run())
@@ -176,7 +177,7 @@ class Ticker:
         for sink in self._sinks:
             sink.write(tick)
         batch.acknowledge()
-        self._hub.publish(tick.events, tick.waves, tick.views, tick.unix)
+        self._hub.publish(tick.events, tick.waves, tick.views, tick.unix, tick.number)
 
     def _note(self, presence: Presence) -> None:
         """Log a device's going and coming; that its data ended, the ward finds for itself within 2 s."""

@@ -20,10 +20,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from monitor import hub as hub_module
+from monitor import listener
 from monitor.commands import Acknowledge, AcknowledgeAll, FromPerson, SetLimits, Shown
 from monitor.events import Alarm, Beat, Trigger
 from monitor.exceptions import ConfigError
-from monitor.feed import encode_waves
+from monitor.feed import SHED, decode_frame, to_segments
 from monitor.hub import CLOSE_AFTER, SHED_ABOVE, Hub
 from monitor.profiles import PROFILES, Limits
 from monitor.views import BedView, Wave
@@ -90,9 +91,17 @@ def view_of(hub: Hub, **options: Any) -> connect:
 
 
 async def next_message(viewer: ClientConnection) -> Any:
-    """The next message: JSON read, bytes as they are."""
+    """The next message: JSON read, a frame taken apart."""
     message = await asyncio.wait_for(viewer.recv(), DEADLINE)
-    return json.loads(message) if isinstance(message, str) else message
+    return json.loads(message) if isinstance(message, str) else decode_frame(message)
+
+
+def units_of(*waves: tuple[int, Wave]) -> list[tuple[int, int, int, bytes]]:
+    return [(s.index, s.leads, s.first, bytes(s.units)) for s in to_segments(waves)]
+
+
+def segments_of(frame: Any) -> list[tuple[int, int, int, bytes]]:
+    return [(s.index, s.leads, s.first, bytes(s.units)) for s in frame.segments]
 
 
 async def until(condition: Any) -> None:
@@ -137,7 +146,7 @@ class StuckViewer:
         loop = asyncio.get_running_loop()
         data = bytearray()
         async with asyncio.timeout(DEADLINE):
-            while marker not in data[-300:]:
+            while marker not in data[-400:]:
                 data += await loop.sock_recv(self.socket, 65536)
         return list(self._messages(bytes(data.partition(b"\r\n\r\n")[2])))
 
@@ -185,7 +194,8 @@ async def test_hello_tells_beds_and_active_alarms(hub: Hub) -> None:
     async with view_of(hub) as viewer:
         hello = await next_message(viewer)
 
-    assert (hello["type"], hello["version"], hello["fs"]) == ("hello", 1, 360)
+    assert (hello["type"], hello["version"], hello["fs"]) == ("hello", 2, 360)
+    assert (hello["run"], hello["tick"]) == (hub.run, 2)
     assert hello["beds"][0] == {
         "index": 0,
         "bed": "bed-01",
@@ -193,6 +203,7 @@ async def test_hello_tells_beds_and_active_alarms(hub: Hub) -> None:
         "fs": 250.0,
         "stream": 7,
         "origin": 40,
+        "signal": "7.40",
         "position": 18,
         "simulated": True,
         "alias": "Window",
@@ -210,21 +221,23 @@ async def test_hello_dates_restored_alarms_from_now(hub: Hub) -> None:
     assert hello["alarms"][0]["since"] == 1700.0
 
 
-async def test_publish_sends_bed_then_events_then_waves_then_vitals(hub: Hub) -> None:
+async def test_publish_sends_all_of_a_tick_in_one_frame(hub: Hub) -> None:
     async with view_of(hub) as viewer:
         assert (await next_message(viewer))["beds"] == []
         beat = Beat("bed-01", 400, 500, "V", "V", True, {"V": 1.0})
-        hub.publish([beat, ALARM], [bed_wave()], [bed_view()], 1700.0)
+        hub.publish([beat, ALARM], [bed_wave()], [bed_view()], 1700.0, 41)
 
-        bed, events, frame, vitals = [await next_message(viewer) for _ in range(4)]
+        frame = await next_message(viewer)
 
-    assert (bed["type"], bed["bed"], bed["index"]) == ("bed", "bed-01", 0)
-    assert events == {
-        "type": "events",
-        "events": [{**beat.as_dict(), "time": 1700.0}, {**ALARM.as_dict(), "time": 1700.0, "since": 1700.0}],
-    }
-    assert frame == encode_waves([(0, bed_wave())], 1700.0)
-    assert vitals["beds"] == [
+    assert (frame.flags, frame.time, frame.tick) == (0, 1700.0, 41)
+    assert list(frame.told) == ["beds", "events", "vitals"]
+    assert [(bed["bed"], bed["index"]) for bed in frame.told["beds"]] == [("bed-01", 0)]
+    assert frame.told["events"] == [
+        {**beat.as_dict(), "time": 1700.0},
+        {**ALARM.as_dict(), "time": 1700.0, "since": 1700.0},
+    ]
+    assert segments_of(frame) == units_of((0, bed_wave()))
+    assert frame.told["vitals"] == [
         {
             "bed": "bed-01",
             "heart_rate": 72.4,
@@ -248,9 +261,9 @@ async def test_vitals_come_each_second_with_the_age_of_the_data(hub: Hub, clock:
         hub.publish([], [], [bed_view(position=36)], 0.0)
         clock.now += 1.0
         hub.publish([], [], [bed_view(position=54)], 0.0)
-        await next_message(viewer)  # the bed
-        for _ in range(4):
-            ages.append((await next_message(viewer))["beds"][0]["age"])
+        while len(ages) < 4:
+            frame = await next_message(viewer)
+            ages += [vitals["age"] for vitals in frame.told.get("vitals", [])]
     assert ages == pytest.approx([0.0, 1.0, 2.0, 0.0], abs=0.051)
 
 
@@ -261,14 +274,11 @@ async def test_bed_is_told_again_when_its_stream_restarts(hub: Hub) -> None:
         restarted = [bed_view(), bed_view("bed-02", stream=8, position=0)]
         hub.publish([], [], restarted, 0.0)
         hub.publish([], [], restarted, 0.0)
-        messages = [await next_message(viewer) for _ in range(4)]
-    assert [(m["type"], m.get("bed"), m.get("stream")) for m in messages] == [
-        ("bed", "bed-01", 7),
-        ("bed", "bed-02", 7),
-        ("vitals", None, None),
-        ("bed", "bed-02", 8),
+        frames = [await next_message(viewer) for _ in range(2)]
+    assert [[(bed["bed"], bed["stream"], bed["index"]) for bed in frame.told["beds"]] for frame in frames] == [
+        [("bed-01", 7, 0), ("bed-02", 7, 1)],
+        [("bed-02", 8, 1)],
     ]
-    assert messages[3]["index"] == 1
 
 
 async def test_waves_from_before_a_restart_in_the_same_tick_are_left_out(hub: Hub) -> None:
@@ -276,8 +286,7 @@ async def test_waves_from_before_a_restart_in_the_same_tick_are_left_out(hub: Hu
     async with view_of(hub) as viewer:
         await next_message(viewer)
         hub.publish([], [bed_wave(first=1000), bed_wave()], [bed_view(stream=8, position=18)], 5.0)
-        await next_message(viewer)
-        assert await next_message(viewer) == encode_waves([(0, bed_wave())], 5.0)
+        assert segments_of(await next_message(viewer)) == units_of((0, bed_wave()))
 
 
 async def test_since_is_kept_while_an_alarm_is_active_and_forgotten_when_cleared(hub: Hub) -> None:
@@ -286,8 +295,8 @@ async def test_since_is_kept_while_an_alarm_is_active_and_forgotten_when_cleared
         await next_message(viewer)
         for time, alarm, active in ((10.0, ALARM, (ALARM,)), (20.0, cleared, ()), (30.0, ALARM, (ALARM,))):
             hub.publish([alarm], [], [bed_view(alarms=active)], time)
-        messages = [await next_message(viewer) for _ in range(5)]
-    times = [m["events"][0]["since"] for m in messages if m["type"] == "events"]
+        frames = [await next_message(viewer) for _ in range(3)]
+    times = [frame.told["events"][0]["since"] for frame in frames]
     assert times == [10.0, 10.0, 30.0]
 
 
@@ -300,10 +309,10 @@ async def test_slow_viewer_loses_waves_but_no_event(hub: Hub) -> None:
         hub.publish([Trigger("bed-0", -1, -1)], [], [], 0.0)
         messages = await stuck.read_until(b'"sample":-1')
 
-        triggers = [json.loads(body) for opcode, body in messages if opcode == 1 and b"trigger" in body]
-        frames = sum(opcode == 2 for opcode, _ in messages)
-        assert [t["events"][0]["sample"] for t in triggers] == [*range(1, flood.ticks + 1), -1]
-        assert frames == flood.ticks - hub.shed
+        frames = [decode_frame(body) for opcode, body in messages if opcode == 2]
+        assert [frame.told["events"][0]["sample"] for frame in frames] == [*range(1, flood.ticks + 1), -1]
+        assert sum(bool(frame.segments) for frame in frames) == flood.ticks - hub.shed
+        assert sum(frame.flags == SHED for frame in frames) == hub.shed
         assert hub.shed >= 20
 
         shed = hub.shed
@@ -400,8 +409,8 @@ async def test_a_bed_is_told_again_when_it_is_set_to_something_else(hub: Hub) ->
     async with view_of(hub) as viewer:
         await next_message(viewer)
         hub.publish([], [], [bed_view(profile="neonatal", limits=PROFILES["neonatal"])], 0.0)
-        bed = await next_message(viewer)
-    assert (bed["type"], bed["profile"], bed["limits"]["high"]) == ("bed", "neonatal", 200.0)
+        (bed,) = (await next_message(viewer)).told["beds"]
+    assert (bed["profile"], bed["limits"]["high"]) == ("neonatal", 200.0)
 
 
 async def test_commands_beyond_the_queue_are_refused(hub: Hub) -> None:
@@ -458,7 +467,7 @@ async def test_busy_port_gives_way_to_the_next(hub: Hub, caplog: pytest.LogCaptu
 
 
 async def test_all_ports_busy_is_one_clear_error(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "PORTS_TRIED", 0)
+    monkeypatch.setattr(listener, "PORTS_TRIED", 0)
     with pytest.raises(ConfigError, match=rf"ports {hub.port} to {hub.port} are all in use; stop what"):
         async with Hub(asyncio.Queue(), port=hub.port):
             pass
