@@ -24,7 +24,7 @@ from monitor import listener
 from monitor.commands import Acknowledge, AcknowledgeAll, FromPerson, SetLimits, Shown
 from monitor.events import Alarm, Beat, Trigger
 from monitor.exceptions import ConfigError
-from monitor.feed import SHED, decode_frame, to_segments
+from monitor.feed import HISTORY, SHED, decode_frame, to_segments
 from monitor.hub import CLOSE_AFTER, SHED_ABOVE, Hub
 from monitor.profiles import PROFILES, Limits
 from monitor.views import BedView, Wave
@@ -495,3 +495,229 @@ async def test_shutdown_is_fast_whatever_viewers_do(commands: asyncio.Queue[From
     assert (viewer.close_code, viewer.close_reason) == (1001, "the monitor stops")
     idle.close()
     await stuck.__aexit__()
+
+
+class Numbered:
+    """A ward of three beds whose samples carry their own index, and a trigger each tick and bed."""
+
+    BEDS = ("bed-01", "bed-02", "bed-03")
+    STEP = 18
+
+    def __init__(self, hub: Hub, clock: Clock) -> None:
+        self.hub, self.clock, self.position, self.streams = hub, clock, 0, dict.fromkeys(self.BEDS, 7)
+        self.events: list[tuple[str, int]] = []
+
+    def tick(self, count: int = 1) -> None:
+        for _ in range(count):
+            first, self.position = self.position, self.position + self.STEP
+            self.clock.now += self.STEP / 360
+            values = (np.arange(first, self.position, dtype=np.float32) % 6000) * 0.005
+            samples = np.stack([values, -values], 1)
+            views = [bed_view(bed, position=self.position, stream=self.streams[bed], origin=0) for bed in self.BEDS]
+            triggers = [Trigger(bed, first, first) for bed in self.BEDS]
+            self.events += [(trigger.bed, trigger.sample) for trigger in triggers]
+            self.hub.publish(triggers, [Wave(bed, first, samples) for bed in self.BEDS], views, self.clock.now)
+
+
+class Dashboard:
+    """A client that keeps what it is told, by sample index, and knows what it lacks."""
+
+    def __init__(self) -> None:
+        self.samples: dict[str, list[int]] = {}
+        self.events: list[tuple[str, int]] = []
+        self.hello: dict[str, Any] = {}
+        self.tick = 0
+        self.history = 0
+
+    async def take(self, viewer: ClientConnection) -> None:
+        message = await next_message(viewer)
+        if isinstance(message, dict):
+            self.hello = message
+            return
+        self.tick = message.tick
+        self.history += message.flags == HISTORY
+        self.events += [(event["bed"], event["sample"]) for event in message.told.get("events", [])]
+        for segment in message.segments:
+            values = np.frombuffer(segment.units, "<i2").reshape(-1, 2)
+            assert (values[:, 0] == -values[:, 1]).all()
+            n = len(values)
+            assert (values[:, 0] == np.arange(segment.first, segment.first + n) % 6000).all()
+            self.samples.setdefault(Numbered.BEDS[segment.index], []).extend(range(segment.first, segment.first + n))
+
+    async def take_until(self, viewer: ClientConnection, position: int) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while any(self.samples.get(bed, [-1])[-1] + 1 < position for bed in Numbered.BEDS) or self.tick == 0:
+                await self.take(viewer)
+
+    def resume(self) -> str:
+        beds = {bed["bed"]: [bed["signal"], self.samples[bed["bed"]][-1] + 1] for bed in self.hello["beds"]}
+        return json.dumps({"type": "resume", "run": self.hello["run"], "tick": self.tick, "beds": beds})
+
+
+async def test_a_viewer_that_comes_back_gets_what_it_lacks_once(hub: Hub, clock: Clock) -> None:
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    ward.tick()
+    viewer = await view_of(hub)
+    await dashboard.take_until(viewer, ward.position)
+    for away in (1, 37, 500):
+        ward.tick(20)
+        await dashboard.take_until(viewer, ward.position - 180)  # what follows is on its way when the cable is cut
+        viewer.transport.abort()
+        await until(lambda: hub.viewers == 0)
+        ward.tick(away)
+        viewer = await connect_again(hub)
+        await dashboard.take(viewer)  # hello
+        ward.tick(3)  # while it says what it has
+        await viewer.send(dashboard.resume())
+        ward.tick(3)
+        await dashboard.take_until(viewer, ward.position)
+    assert dashboard.events == ward.events
+    for bed in ward.BEDS:
+        assert dashboard.samples[bed] == [*range(ward.position)]
+    await viewer.close()
+
+
+def connect_again(hub: Hub) -> connect:
+    address = f"127.0.0.1:{hub.port}"
+    return connect(f"ws://{address}/ws?resume", origin=f"http://{address}", compression=None, proxy=None)
+
+
+async def test_a_new_viewer_gets_the_last_ten_seconds(hub: Hub, clock: Clock) -> None:
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    ward.tick(300)
+    async with view_of(hub) as viewer:
+        await dashboard.take(viewer)
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    first = 299 * 18 + 18 - 3600
+    assert all(dashboard.samples[bed] == [*range(first, ward.position)] for bed in ward.BEDS)
+    assert dashboard.events[-1] == ward.events[-1]
+    assert dashboard.events == ward.events[-len(dashboard.events) :], "each once"
+    assert abs(dashboard.events[0][1] - first) <= ward.STEP
+
+
+async def test_a_bed_whose_stream_restarted_meanwhile_comes_as_a_new_one(hub: Hub, clock: Clock) -> None:
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    ward.tick(10)
+    async with view_of(hub) as viewer:
+        await dashboard.take_until(viewer, ward.position)
+    ward.streams["bed-02"] = 8
+    ward.position = 0
+    ward.streams["bed-01"] = ward.streams["bed-03"] = 9
+    ward.tick(5)
+    async with connect_again(hub) as viewer:
+        await viewer.send(dashboard.resume())
+        dashboard.samples.clear()
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    assert all(dashboard.samples[bed] == [*range(ward.position)] for bed in ward.BEDS)
+
+
+async def test_resume_of_another_run_gets_all_events_held(hub: Hub, clock: Clock) -> None:
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    ward.tick(300)
+    async with connect_again(hub) as viewer:
+        await viewer.send(json.dumps({"type": "resume", "run": "another", "tick": 290, "beds": {}}))
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    assert dashboard.events == ward.events
+
+
+@pytest.mark.parametrize("said", ['{"type": "relearn"}', "{", None])
+async def test_who_does_not_say_what_it_has_is_new(
+    hub: Hub, clock: Clock, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "RESUME_WITHIN", 0.05 if said is None else DEADLINE)
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    ward.tick(3)
+    async with connect_again(hub) as viewer:
+        await dashboard.take(viewer)
+        if said is not None:
+            await viewer.send(said)
+        assert (await next_message(viewer))["type"] == "error"
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    assert dashboard.samples["bed-01"] == [*range(ward.position)]
+    assert hub.refused.total() == 1
+
+
+async def test_a_new_viewer_that_does_not_read_its_back_fill_is_closed(
+    hub: Hub, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs no more than another: what waits for it counts."""
+    monkeypatch.setattr(hub_module, "CLOSE_AFTER", 0.3)
+    flood = Flood(hub)
+    for _ in range(30):
+        await flood.tick()  # 64 beds x 30 s: 2.8 MB of back-fill
+    async with StuckViewer(hub):
+        await until(lambda: hub.closed == 1)
+    assert hub.viewers == 0
+
+
+async def test_what_waits_for_a_viewer_is_bounded(hub: Hub, clock: Clock) -> None:
+    flood = Flood(hub)
+    for _ in range(30):
+        await flood.tick()
+    async with StuckViewer(hub):
+        (state,) = hub._viewers.values()
+        for _ in range(40):
+            await flood.tick()
+            assert state.held <= SHED_ABOVE + 100_000, "waveforms are shed before they pile up"
+        clock.now += CLOSE_AFTER + 0.1
+        await flood.tick()
+        assert (hub.viewers, hub.closed) == (0, 1)
+
+
+async def descriptors_and_tasks() -> tuple[int, int]:
+    return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+
+
+async def come_and_go(hub: Hub, count: int) -> None:
+    """Viewers that connect and drop in every way: before, in and after the handshake, politely and not."""
+
+    async def one(i: int) -> None:
+        if i % 4 == 0:
+            _, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+            if i % 8:
+                writer.write(b"GET /ws HTTP/1.1\r\nHost: x\r\n")
+            writer.transport.abort()
+            return
+        viewer = await (connect_again(hub) if i % 4 == 1 else view_of(hub))
+        if i % 4 == 2:
+            await viewer.close()
+        viewer.transport.abort()
+
+    for start in range(0, count, 50):
+        await asyncio.gather(*(one(i) for i in range(start, min(start + 50, count))))
+
+
+async def test_viewers_that_connect_and_drop_leave_nothing(hub: Hub, clock: Clock) -> None:
+    ward = Numbered(hub, clock)
+    ward.tick(200)
+    await come_and_go(hub, 50)
+    await until(lambda: hub.viewers == 0 and not hub._transports)
+    await asyncio.sleep(0.05)
+    before = await descriptors_and_tasks()
+    for _ in range(9):
+        await come_and_go(hub, 50)
+        ward.tick()
+    await until(lambda: hub.viewers == 0 and not hub._transports)
+    await until(lambda: len(asyncio.all_tasks()) <= before[1])
+    assert await descriptors_and_tasks() == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_500_viewers_connect_and_drop_for_ten_minutes(hub: Hub, clock: Clock) -> None:
+    loop = asyncio.get_running_loop()
+    ward = Numbered(hub, clock)
+    await come_and_go(hub, 500)
+    await until(lambda: hub.viewers == 0 and not hub._transports)
+    before = await descriptors_and_tasks()
+    end = loop.time() + 600
+    while loop.time() < end:
+        await come_and_go(hub, 500)
+        ward.tick(10)
+    await until(lambda: hub.viewers == 0 and not hub._transports)
+    await until(lambda: len(asyncio.all_tasks()) <= before[1])
+    assert await descriptors_and_tasks() == before
