@@ -1,9 +1,10 @@
 """The asyncio shell: broker -> inbox -> ward -> hub.
 
-Two tasks in one group, inside the hub that serves the page and the feed (:mod:`monitor.hub`)::
+Three tasks in one group, inside the hub that serves the page and the feed (:mod:`monitor.hub`)::
 
-    ingest   keeps the subscription and fills the inbox (monitor.mqtt)
-    ticker   each tick: ward.feed, then the sinks (the alarm log), then acknowledge, then hub.publish
+    ingest      keeps the subscription and fills the inbox (monitor.mqtt)
+    publisher   sends alarms and beats back to the broker (monitor.publisher)
+    ticker      each tick: ward.feed, then the sinks (alarm log, publisher), then acknowledge, then hub.publish
 
 Queues, and what happens when they are full: the inbox (4096 messages) makes the broker keep what follows; the
 viewers' commands (256) make the hub refuse; a viewer's write buffer makes the hub shed its waveforms, never
@@ -29,7 +30,9 @@ from monitor.exceptions import WardbeatError
 from monitor.hub import Hub
 from monitor.inbox import Batch, Inbox, Presence
 from monitor.messages import Chunk
+from monitor.metrics import Metrics
 from monitor.mqtt import Ingest
+from monitor.publisher import Publisher
 from monitor.settings import Settings
 from monitor.tick import Sink, Tick
 
@@ -97,13 +100,23 @@ async def monitor_ward(
             max_beds=settings.max_beds,
         )
         with ExitStack() as kept:
-            sinks = [kept.enter_context(AlarmLog(settings.alarm_log))] if settings.alarm_log else []
-            ticker = Ticker(ward, inbox, hub, commands, settings, sinks)
+            sinks: list[Sink] = []
+            if settings.alarm_log:
+                sinks.append(kept.enter_context(AlarmLog(settings.alarm_log)))
+            tasks: dict[str, Coroutine[Any, Any, NoReturn]] = {"ingest": ingest.run()}
+            publisher = None
+            if settings.publish:
+                publisher = Publisher(settings.broker_host, settings.broker_port, client_id=f"{settings.client_id}-out")
+                sinks.append(kept.enter_context(publisher))
+                tasks["publisher"] = publisher.run()
+            metrics = Metrics(hub, inbox, ingest, commands, sinks=sinks, publisher=publisher)
+            hub.pages["/metrics"] = metrics.page
+            tasks["ticker"] = Ticker(ward, inbox, hub, commands, settings, sinks, metrics.ticked).run()
             hub.health.subscribed = lambda: ingest.connected
             hub.health.warmed()
             log.info("ready after %.1f s", time.monotonic() - started)
             ready()
-            await together(ingest=ingest.run(), ticker=ticker.run())
+            await together(**tasks)
 
 
 class Ticker:
@@ -122,7 +135,9 @@ class Ticker:
         commands: asyncio.Queue[FromPerson],
         settings: Settings,
         sinks: Sequence[Sink] = (),
+        measure: Callable[[float, float | None, int], None] = lambda began, arrived, events: None,
     ) -> None:
+        self._measure = measure
         self._sinks = sinks
         self._number = 0  # of the last tick
         self._ward = ward
@@ -178,6 +193,7 @@ class Ticker:
             sink.write(tick)
         batch.acknowledge()
         self._hub.publish(tick.events, tick.waves, tick.views, tick.unix, tick.number)
+        self._measure(now, batch.arrived, len(tick.events))
 
     def _note(self, presence: Presence) -> None:
         """Log a device's going and coming; that its data ended, the ward finds for itself within 2 s."""

@@ -177,6 +177,11 @@ class Hub:
         """How many websockets are open."""
         return len(self._viewers)
 
+    @property
+    def views(self) -> list[BedView]:
+        """Every bed, as of the last tick."""
+        return [bed.view for bed in self._told.beds.values()]
+
     async def __aenter__(self) -> Self:
         if self.host not in _LOOPBACK:
             raise ConfigError(

@@ -90,6 +90,7 @@ class Settings(BaseSettings):
         other_model: a second one, for the other number of leads.
         other_model_sha256: its digest.
         alarm_log: file to which every alarm is appended (:mod:`monitor.alarm_log`); None: none.
+        publish: whether alarms and beats are published at the broker (:mod:`monitor.publisher`).
         beds: settings of single beds.
     """
 
@@ -108,6 +109,7 @@ class Settings(BaseSettings):
     other_model: Path | None = None
     other_model_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
     alarm_log: Path | None = None
+    publish: bool = True
     beds: dict[str, BedSettings] = {}
 
     @field_validator("beds")

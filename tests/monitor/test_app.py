@@ -20,6 +20,7 @@ from monitor.broker import IN_FLIGHT, Broker
 from monitor.commands import Acknowledge, Describe, SetLimits
 from monitor.events import Alarm, Trigger
 from monitor.exceptions import ModelError, WardbeatError
+from monitor.feed import HISTORY, decode_frame
 from monitor.inbox import Inbox, Presence
 from monitor.messages import Chunk, encode, topic
 from monitor.settings import BedSettings, Settings
@@ -279,10 +280,9 @@ async def beats_of(feed, bed, count):
     samples = []
     async with asyncio.timeout(30):
         async for message in feed:
-            if isinstance(message, str) and (body := json.loads(message))["type"] == "events":
-                samples += [
-                    e["sample"] for e in body["events"] if e["type"] == "beat" and e["bed"] == bed and e["final"]
-                ]
+            if isinstance(message, bytes) and not (frame := decode_frame(message)).flags & HISTORY:
+                told = frame.told.get("events", [])
+                samples += [e["sample"] for e in told if e["type"] == "beat" and e["bed"] == bed and e["final"]]
             if len(samples) >= count:
                 return samples
     raise AssertionError("the feed ended")
@@ -292,8 +292,8 @@ async def description_of(feed, bed):
     """What a viewer is told of a bed once the bed's device has said what it is."""
     async with asyncio.timeout(10):
         async for message in feed:
-            body = json.loads(message) if isinstance(message, str) else {}
-            for told in body.get("beds", [body]):
+            body = json.loads(message) if isinstance(message, str) else decode_frame(message).told
+            for told in body.get("beds", []):
                 if told.get("bed") == bed and told.get("alias"):
                     return told
     raise AssertionError("the feed ended")

@@ -52,7 +52,8 @@ class Mosquitto:
         (self.folder / "acl").write_text(self.acl + "\n")
         config = self.folder / "mosquitto.conf"
         config.write_text(
-            f"listener {self.port} {self.host}\nallow_anonymous true\nuser {getpass.getuser()}\nacl_file {self.folder / 'acl'}\n"
+            f"listener {self.port} {self.host}\nallow_anonymous true\n"
+            f"user {getpass.getuser()}\nacl_file {self.folder / 'acl'}\n"
         )
         self.child = Child("mosquitto", [str(MOSQUITTO), "-c", str(config)])
         await self.child.start()
