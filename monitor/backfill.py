@@ -106,15 +106,18 @@ def history_frames(
     waves: Iterable[tuple[int, WaveRing, int, int]],
     events: Iterable[tuple[int, bytes]],
     *,
-    tick: int,
+    after: int,
     now_unix: float,
 ) -> Iterator[bytes]:
     """Frames of back-fill, waveforms first: a beat's letter wants something to stand on. Each is made when asked for.
 
+    Each has the number of the tick up to which events are complete with it: one who loses the connection in the middle
+    can say that it has those.
+
     Args:
         waves: index of a bed, its samples, and which of them: [first, end).
-        events: number of a tick and its events.
-        tick: number of the tick up to which it is.
+        events: number of a tick and its events, of the ticks after `after`.
+        after: number of a tick.
         now_unix: seconds since 1970.
     """
     segments: list[Segment] = []
@@ -125,20 +128,20 @@ def history_frames(
             segments.append(Segment(index, ring.leads, first, units))
             size += len(units)
         if size >= PIECE:
-            yield encode_frame(segments, tick=tick, now_unix=now_unix, flags=HISTORY)
+            yield encode_frame(segments, tick=after, now_unix=now_unix, flags=HISTORY)
             segments, size = [], 0
     if segments:
-        yield encode_frame(segments, tick=tick, now_unix=now_unix, flags=HISTORY)
+        yield encode_frame(segments, tick=after, now_unix=now_unix, flags=HISTORY)
     told: list[bytes] = []
     size = 0
-    for _, text in events:
+    for after, text in events:
         told.append(text)
         size += len(text)
         if size >= PIECE:
-            yield _told(told, tick, now_unix)
+            yield _told(told, after, now_unix)
             told, size = [], 0
     if told:
-        yield _told(told, tick, now_unix)
+        yield _told(told, after, now_unix)
 
 
 def _told(events: list[bytes], tick: int, now_unix: float) -> bytes:

@@ -16,7 +16,7 @@ waveforms. Of the object's members only those are there that have something::
             signal: names the run of samples that `position` counts; limits: :class:`monitor.profiles.Limits`
     VITALS  bed heart_rate rhythm pvc_per_minute age low high pause;
             age: seconds since its last sample; pause: seconds left of its audio pause, 0: none
-    EVENT   as :mod:`monitor.events` has it, and time: seconds since 1970 at which it was sent
+    EVENT   as :mod:`monitor.events` has it; time: seconds since 1970 at which it was sent; signal: its bed's
     ALARM   the event of its last change, and since: when it was raised; of an acknowledged one silenced_until
 
 Client to server: :func:`parse_resume` once, :func:`parse_command`.

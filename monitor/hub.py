@@ -265,7 +265,8 @@ class Hub:
         current = self._told.of(waves)
         segments = to_segments([(bed.index, wave) for bed, wave in current])
         for (bed, _), segment in zip(current, segments, strict=True):
-            bed.ring.write(segment.first, segment.units)
+            if segment.leads == bed.ring.leads:  # one that is being told anew may differ for a tick
+                bed.ring.write(segment.first, segment.units)
         self._send(b"{" + b",".join(told) + b"}" if told else b"", segments, now)
         self.health.ticked()
 
@@ -365,7 +366,7 @@ class Hub:
             after = resume.tick if resume.run == self.run else 0
         else:
             after = self._events.since(self._clock() - FIRST_SECONDS)
-        return history_frames(waves, self._events.after(after, tick), tick=tick, now_unix=self._now_unix)
+        return history_frames(waves, self._events.after(after, tick), after=after, now_unix=self._now_unix)
 
     async def _fill_in(self, viewer: ServerConnection, state: _Viewer, history: Iterator[bytes]) -> None:
         """Send back-fill as fast as the viewer reads, then what came meanwhile; then it is one of the others."""

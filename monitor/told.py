@@ -21,20 +21,22 @@ class ToldBed:
         view: as of the last tick.
         heard: clock at which its last sample arrived.
         ring: its last samples.
+        signal: names the run of samples that positions count.
     """
 
     index: int
     view: BedView
     heard: float
     ring: WaveRing = field(init=False)
+    signal: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ring = WaveRing(len(self.view.leads))
+        self.restart()
 
-    @property
-    def signal(self) -> str:
-        """Names the run of samples that positions count."""
-        return f"{self.view.stream}.{self.view.origin}"
+    def restart(self) -> None:
+        """Begin with another run of samples."""
+        self.ring = WaveRing(len(self.view.leads))
+        self.signal = f"{self.view.stream}.{self.view.origin}"
 
     def has(self, wave: Wave) -> bool:
         """Whether the wave is of the stream that viewers know; one that restarted within the tick left two."""
@@ -99,7 +101,7 @@ class Told:
         if _identity(old) != _identity(view):
             bed.heard = now
             if _signal(old) != _signal(view):
-                bed.ring = WaveRing(len(view.leads))
+                bed.restart()
             return bed
         if view.position != old.position:
             bed.heard = now
@@ -130,6 +132,8 @@ class Told:
             now_unix: seconds since 1970.
         """
         message = {**event.as_dict(), "time": now_unix}
+        if (bed := self.beds.get(event.bed)) is not None:
+            message["signal"] = bed.signal
         if isinstance(event, Alarm):
             raised, _ = self._times.get(event.id, (now_unix, now_unix))
             self._times[event.id] = (raised, now_unix)

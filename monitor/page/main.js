@@ -116,6 +116,8 @@ function addBed(info) {
 function receive(event) {
   const bed = tiles.get(event.bed)?.bed;
   if (!bed) return;
+  // What was found in samples that are not on the screen any more has no place there.
+  if (["trigger", "qrs", "beat"].includes(event.type) && event.signal !== bed.info.signal) return;
   switch (event.type) {
     case "trigger":
       bed.expect(bed.indexOf(event.sample));

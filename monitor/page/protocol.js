@@ -34,6 +34,7 @@
  * @property {number} sample   device sample
  * @property {number} emitted  device sample whose processing fixed it
  * @property {number} time     seconds since 1970
+ * @property {string} signal   of its bed, when it was told
  * @property {string} [symbol]
  * @property {boolean} [final]  false while another name may follow
  * @property {boolean} [paused]  of an audio event: whether the bed's alarms are silent
@@ -211,6 +212,7 @@ export class Feed {
         }
         this.state = "live";
         this.failures = 0;
+        if (message.run !== this.run) this.tick = 0;
         this.run = message.run;
         this.handlers.hello(message.beds, message.alarms);
         break;

@@ -81,16 +81,18 @@ def test_history_comes_in_pieces_waveforms_first() -> None:
     for ring in rings:
         ring.write(0, numbered(0, CAPACITY))
     waves = [(i, ring, 5, CAPACITY) for i, ring in enumerate(rings)]
-    events = [(tick, b'{"tick":%d,"text":"%s"}' % (tick, b"x" * 1000)) for tick in range(100)]
-    frames = [decode_frame(data) for data in history_frames(waves, events, tick=7, now_unix=1.0)]
-    assert {(frame.flags, frame.tick) for frame in frames} == {(HISTORY, 7)}
+    events = [(tick, b'{"tick":%d,"text":"%s"}' % (tick, b"x" * 1000)) for tick in range(8, 108)]
+    frames = [decode_frame(data) for data in history_frames(waves, events, after=7, now_unix=1.0)]
+    assert {frame.flags for frame in frames} == {HISTORY}
     assert [len(frame.segments) for frame in frames] == [2, 1, 0, 0, 0]
     assert [segment.index for frame in frames for segment in frame.segments] == [0, 1, 2]
     assert all(s.first == 5 and s.units == numbered(5, CAPACITY) for frame in frames for s in frame.segments)
     told = [event["tick"] for frame in frames for event in frame.told.get("events", [])]
-    assert told == [*range(100)]
+    assert told == [*range(8, 108)]
+    assert [frame.tick for frame in frames[:2]] == [7, 7]
+    assert all(frame.tick == frame.told["events"][-1]["tick"] for frame in frames[2:])
     assert max(len(frame.told.get("events", [])) for frame in frames) * 1000 < PIECE + 1100
 
 
 def test_nothing_lacking_is_no_frame() -> None:
-    assert list(history_frames([(0, WaveRing(2), 0, 0)], [], tick=0, now_unix=0.0)) == []
+    assert list(history_frames([(0, WaveRing(2), 0, 0)], [], after=0, now_unix=0.0)) == []

@@ -233,8 +233,8 @@ async def test_publish_sends_all_of_a_tick_in_one_frame(hub: Hub) -> None:
     assert list(frame.told) == ["beds", "events", "vitals"]
     assert [(bed["bed"], bed["index"]) for bed in frame.told["beds"]] == [("bed-01", 0)]
     assert frame.told["events"] == [
-        {**beat.as_dict(), "time": 1700.0},
-        {**ALARM.as_dict(), "time": 1700.0, "since": 1700.0},
+        {**beat.as_dict(), "time": 1700.0, "signal": "7.40"},
+        {**ALARM.as_dict(), "time": 1700.0, "signal": "7.40", "since": 1700.0},
     ]
     assert segments_of(frame) == units_of((0, bed_wave()))
     assert frame.told["vitals"] == [
@@ -575,6 +575,26 @@ async def test_a_viewer_that_comes_back_gets_what_it_lacks_once(hub: Hub, clock:
     for bed in ward.BEDS:
         assert dashboard.samples[bed] == [*range(ward.position)]
     await viewer.close()
+
+
+async def test_back_fill_that_is_cut_off_is_asked_for_again(hub: Hub, clock: Clock) -> None:
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    async with view_of(hub) as viewer:
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    ward.tick(500)  # 25 s of three beds: three frames of waveforms, two of events
+    for frames in (1, 2):
+        async with connect_again(hub) as viewer:
+            await dashboard.take(viewer)
+            await viewer.send(dashboard.resume())
+            for _ in range(frames):
+                await dashboard.take(viewer)
+    async with connect_again(hub) as viewer:
+        await viewer.send(dashboard.resume())
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    assert dashboard.events == ward.events
+    assert all(dashboard.samples[bed] == [*range(ward.position)] for bed in ward.BEDS)
 
 
 def connect_again(hub: Hub) -> connect:
