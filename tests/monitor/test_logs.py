@@ -8,7 +8,10 @@ import logging
 import sys
 from pathlib import Path
 
+import pytest
+
 import monitor
+from monitor.cli.serve import LogFormat, LogLevel, configure_logging
 from monitor.logs import JsonLines
 
 
@@ -51,3 +54,16 @@ def test_no_log_line_is_given_an_alias() -> None:
                 continue
             if isinstance(node.func.value, ast.Name) and node.func.value.id == "log":
                 assert "alias" not in ast.dump(node), f"{path}:{node.lineno}"
+
+
+def test_serve_can_log_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        configure_logging(LogLevel.INFO, LogFormat.JSON)
+        logging.getLogger("monitor.app").info("bed %s: its device is back", "bed-07")
+        told = json.loads(capsys.readouterr().err)
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    assert (told["bed"], told["message"]) == ("bed-07", "bed bed-07: its device is back")
