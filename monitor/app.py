@@ -1,9 +1,10 @@
 """The asyncio shell: broker -> inbox -> ward -> hub.
 
-Two tasks in one group, inside the hub that serves the page and the feed (:mod:`monitor.hub`)::
+Three tasks in one group, inside the hub that serves the page and the feed (:mod:`monitor.hub`)::
 
-    ingest   keeps the subscription and fills the inbox (monitor.mqtt)
-    ticker   each tick: the journal, ward.feed, the sinks (the alarm log), then acknowledge, then hub.publish
+    ingest      keeps the subscription and fills the inbox (monitor.mqtt)
+    publisher   sends alarms and beats back to the broker (monitor.publisher)
+    ticker      each tick: the journal, ward.feed, the sinks (alarm log, publisher), then acknowledge, then hub.publish
 
 Queues, and what happens when they are full: the inbox (4096 messages) makes the broker keep what follows; the
 viewers' commands (256) make the hub refuse; a viewer's write buffer makes the hub shed its waveforms, never
@@ -30,7 +31,9 @@ from monitor.hub import Hub
 from monitor.inbox import Batch, Inbox, Presence
 from monitor.journal import Entry
 from monitor.messages import Chunk
+from monitor.metrics import Metrics
 from monitor.mqtt import Ingest
+from monitor.publisher import Publisher
 from monitor.settings import Settings
 from monitor.store import Store, tick_of
 from monitor.tick import Sink
@@ -78,7 +81,7 @@ async def monitor_ward(
     Args:
         make_ward: makes a warm ward; runs in a thread of its own.
         serving: called with the page's address as soon as it is served.
-        ready: called when every kernel and the model are warm; /healthz says so too.
+        ready: called when every kernel and the models are warm; /healthz and /readyz say so too.
 
     Raises:
         WardbeatError: the address cannot be served, the model is refused, the alarm log cannot be opened, or the
@@ -99,14 +102,28 @@ async def monitor_ward(
             max_beds=settings.max_beds,
         )
         with ExitStack() as kept:
-            sinks = [kept.enter_context(AlarmLog(settings.alarm_log))] if settings.alarm_log else []
-            store = kept.enter_context(Store(settings.store, every=settings.snapshot_every)) if settings.store else None
-            begin = 0.0 if store is None else await _in_thread(lambda: store.restore(ward, sinks))
-            ticker = Ticker(ward, inbox, hub, commands, settings, sinks, store, begin)
-            hub.ready = True
+            sinks: list[Sink] = []
+            if settings.alarm_log:
+                sinks.append(kept.enter_context(AlarmLog(settings.alarm_log)))
+            tasks: dict[str, Coroutine[Any, Any, NoReturn]] = {"ingest": ingest.run()}
+            publisher = None
+            if settings.publish:
+                publisher = Publisher(settings.broker_host, settings.broker_port, client_id=f"{settings.client_id}-out")
+                sinks.append(kept.enter_context(publisher))
+                tasks["publisher"] = publisher.run()
+            store, begin = None, 0.0
+            if settings.store:
+                store = kept.enter_context(Store(settings.store, every=settings.snapshot_every))
+                begin = await _in_thread(lambda: store.restore(ward, sinks))
+            metrics = Metrics(hub, inbox, ingest, commands, sinks=sinks, publisher=publisher)
+            hub.pages["/metrics"] = metrics.page
+            ticker = Ticker(ward, inbox, hub, commands, settings, sinks, store, begin, metrics.ticked)
+            tasks["ticker"] = ticker.run()
+            hub.health.subscribed = lambda: ingest.connected
+            hub.health.warmed()
             log.info("ready after %.1f s", time.monotonic() - started)
             ready()
-            await together(ingest=ingest.run(), ticker=ticker.run())
+            await together(**tasks)
 
 
 class Ticker:
@@ -128,6 +145,7 @@ class Ticker:
         sinks: Sequence[Sink] = (),
         store: Store | None = None,
         begin: float = 0.0,
+        measure: Callable[[float, float | None, int], None] = lambda began, arrived, events: None,
     ) -> None:
         """Prepare to tick.
 
@@ -136,7 +154,9 @@ class Ticker:
             sinks: keep what the ward says.
             store: keeps what it is given; None: nothing is.
             begin: the ward's time now, s; it goes on from there.
+            measure: is told of each tick when it began, when its first message arrived, and how many events came of it.
         """
+        self._measure = measure
         self._sinks = sinks
         self._store = store
         self._offset = begin - time.monotonic() if begin else 0.0
@@ -197,7 +217,8 @@ class Ticker:
         if self._store is not None:
             self._store.keep(self._ward, self._sinks)
         batch.acknowledge()
-        self._hub.publish(tick.events, tick.waves, tick.views, tick.unix)
+        self._hub.publish(tick.events, tick.waves, tick.views, tick.unix, tick.number)
+        self._measure(now - self._offset, batch.arrived, len(tick.events))
 
     def _state_of_store(self) -> list[Command]:
         """What the ward is to be told of what can be kept, when that has changed."""

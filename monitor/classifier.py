@@ -17,7 +17,7 @@ import io
 import json
 import logging
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -314,17 +314,20 @@ class Models(NamedTuple):
     """Which model names a beat: by how many of its leads can be analysed.
 
     Attributes:
-        one: for one lead, and for two where there is no other.
+        one: for one lead, and for two where there is no other; :class:`Unavailable`: there should be one.
         two: for two leads; None: there is none, :class:`Unavailable`: there should be one.
     """
 
-    one: Classifier
+    one: Classifier | Unavailable
     two: Classifier | Unavailable | None = None
 
     @property
     def digests(self) -> dict[str, str | None]:
         """SHA-256 of each, for what was computed with them."""
-        return {"model_sha256": self.one.sha256, "two_lead_model_sha256": getattr(self.two, "sha256", None)}
+        return {
+            "model_sha256": getattr(self.one, "sha256", None),
+            "two_lead_model_sha256": getattr(self.two, "sha256", None),
+        }
 
 
 def load_models(files: Sequence[tuple[Path, str | None]] = (), *, strict: bool = False) -> Models:
@@ -336,11 +339,14 @@ def load_models(files: Sequence[tuple[Path, str | None]] = (), *, strict: bool =
 
     Args:
         files: at most two, each with the digest it must have.
-        strict: refuse a model for two leads that comes with wardbeat and is missing or damaged; otherwise that is
-            logged, and :class:`Unavailable` takes its place.
+        strict: refuse a model that comes with wardbeat and is missing or damaged; otherwise that is logged, and
+            :class:`Unavailable` takes its place: monitoring goes on with what the detector knows by itself, and every
+            bed is in the technical alarm MODEL. A model that is given and cannot be used is refused in any case:
+            whoever names one is there to be told.
 
     Raises:
-        ModelError: a model is missing, not the pinned one, or does not keep its contract.
+        ModelError: a model that is given, or with `strict` any, is missing, not the pinned one, or does not keep its
+            contract.
         ConfigError: two models are for the same number of leads.
     """
     given: dict[int, Classifier] = {}
@@ -350,28 +356,28 @@ def load_models(files: Sequence[tuple[Path, str | None]] = (), *, strict: bool =
             what = f"both this and {given[model.leads].path} name beats from {_LEADS[model.leads]}"
             raise ConfigError(what, where=str(path), remedy="give one for each number of leads")
         given[model.leads] = model
-    one, two = given.get(1) or Classifier(), given.get(2)
-    if one.leads != 1:
-        raise ModelError("not for one lead", where=str(one.path), remedy="install wardbeat again")
-    return Models(one, two if given else _shipped_two_lead_model(strict))
+    one = given.get(1) or _shipped(1, default_model, strict)
+    return Models(one or Unavailable(), given.get(2) if given else _shipped(2, default_two_lead_model, strict))
 
 
 _LEADS: Final = {1: "one lead", 2: "two leads"}
+_INSTEAD: Final = {1: "by rule", 2: "from one"}
 
 
-def _shipped_two_lead_model(strict: bool) -> Classifier | Unavailable | None:
+def _shipped(leads: int, find: Callable[[], tuple[Path, str] | None], strict: bool) -> Classifier | Unavailable | None:
+    """The model that comes with wardbeat for so many leads; None: there is none."""
     try:
-        found = default_two_lead_model()
+        found = find()
         if found is None:
             return None
         model = Classifier(*found)
-        if model.leads != 2:
-            raise ModelError("not for two leads", where=str(model.path), remedy="install wardbeat again")
+        if model.leads != leads:
+            raise ModelError(f"not for {_LEADS[leads]}", where=str(model.path), remedy="install wardbeat again")
         return model
     except ModelError as error:
         if strict:
             raise
-        log.error("beats of two leads are named from one: %s", error)
+        log.error("beats of %s are named %s: %s", _LEADS[leads], _INSTEAD[leads], error)
         return Unavailable()
 
 

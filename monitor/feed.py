@@ -1,21 +1,25 @@
-"""What passes between the hub and a viewer: bytes and JSON, nothing else.
+"""What passes between the hub and a viewer: bytes and JSON, nothing else. ``docs/websocket.md`` is its contract.
 
-Server to client, JSON::
+Server to client, JSON text::
 
-    {"type": "hello", "version": 1, "fs": 360, "beds": [BED...], "alarms": [ALARM...]}    on connect
-    {"type": "bed", ...BED}                                                 new, or its stream restarted
-    {"type": "vitals", "beds": [VITALS...]}                                                 each second
-    {"type": "events", "events": [EVENT...]}                                   each tick that has any
+    {"type": "hello", "version": 2, "fs": 360, "run": "...", "tick": 7, "beds": [BED...], "alarms": [ALARM...]}
     {"type": "error", "reason": "..."}                                              a command was refused
 
-    BED     index bed leads fs stream origin position simulated alias profile limits;
-            limits: :class:`monitor.profiles.Limits`
+and one binary frame a tick that has anything to tell (:func:`encode_frame`): what was told, as a JSON object, then
+waveforms. Of the object's members only those are there that have something::
+
+    beds    [BED...]      new, or changed in what viewers are told once
+    events  [EVENT...]
+    vitals  [VITALS...]   every bed, each second
+
+    BED     index bed leads fs stream origin signal position simulated alias profile limits;
+            signal: names the run of samples that `position` counts; limits: :class:`monitor.profiles.Limits`
     VITALS  bed heart_rate rhythm pvc_per_minute age low high pause;
             age: seconds since its last sample; pause: seconds left of its audio pause, 0: none
-    EVENT   as :mod:`monitor.events` has it, and time: seconds since 1970 at which it was sent
+    EVENT   as :mod:`monitor.events` has it; time: seconds since 1970 at which it was sent; signal: its bed's
     ALARM   the event of its last change, and since: when it was raised; of an acknowledged one silenced_until
 
-Binary, the waveforms of one tick: :func:`encode_waves`. Client to server: :func:`parse_command`.
+Client to server: :func:`parse_resume` once, :func:`parse_command`.
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -47,28 +52,62 @@ from monitor.profiles import PROFILES, RANGES, check
 if TYPE_CHECKING:
     from monitor.views import Wave
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 
 UV_PER_UNIT: Final = 5.0
 """Resolution of the waveforms, microvolts; int16 then spans +-163 mV."""
 
-_FRAME: Final = struct.Struct("<2sBBId")
+HISTORY: Final = 1
+"""Flag of a frame: it is from before the hello. What it says was so; it is to be drawn and kept, not sounded."""
+
+SHED: Final = 2
+"""Flag of a frame: it would have had waveforms, and they were left out."""
+
+_FRAME: Final = struct.Struct("<2sBBIdQII")
 _SEGMENT: Final = struct.Struct("<HBBIqfI")
 
 
-def encode_waves(waves: Sequence[tuple[int, Wave]], now_unix: float) -> bytes:
-    """Pack the waveforms of one tick into one binary frame, little-endian.
+@dataclass(slots=True)
+class Segment:
+    """Waveform of one bed.
 
-    ::
+    Attributes:
+        index: of the bed.
+        leads: how many.
+        first: index of its first sample, 360 Hz since the stream's origin.
+        units: n x leads int16, little-endian, leads side by side, of UV_PER_UNIT microvolts; NO_SAMPLE: none.
+    """
 
-        header   2s "WF" · u8 version 1 · u8 0 · u32 segments · f64 server time, seconds since 1970
-        segment  u16 bed index · u8 leads · u8 0 · u32 n · i64 index of the first sample (360 Hz since origin)
-                 · f32 microvolts per unit · u32 0 · n x leads int16, leads side by side; -32768: no sample
-                 · zeros up to the next multiple of 8 bytes
+    index: int
+    leads: int
+    first: int
+    units: bytes | memoryview
+
+
+@dataclass(slots=True)
+class Frame:
+    """A binary frame taken apart.
+
+    Attributes:
+        flags: HISTORY, SHED.
+        time: the monitor's, seconds since 1970.
+        tick: its number.
+        told: the JSON object.
+        segments: the waveforms.
+    """
+
+    flags: int
+    time: float
+    tick: int
+    told: dict[str, Any]
+    segments: list[Segment]
+
+
+def to_segments(waves: Sequence[tuple[int, Wave]]) -> list[Segment]:
+    """Bring waveforms into units.
 
     Args:
         waves: index of the bed and its wave: (n, leads) float32, mV, NaN where there is no sample.
-        now_unix: seconds since 1970.
     """
     # One conversion for all beds: numpy's cost a call is ten times that of a bed's few samples.
     flat = np.concatenate([wave.samples.ravel() for _, wave in waves]) if waves else np.empty(0, np.float32)
@@ -76,16 +115,112 @@ def encode_waves(waves: Sequence[tuple[int, Wave]], now_unix: float) -> bytes:
     np.clip(scaled, -RAIL, RAIL, out=scaled)
     scaled[np.isnan(scaled)] = NO_SAMPLE
     units = memoryview(scaled.astype("<i2").tobytes())
-    parts: list[bytes | memoryview] = [_FRAME.pack(b"WF", PROTOCOL, 0, len(waves), now_unix)]
+    segments = []
     start = 0
     for index, wave in waves:
         n, leads = wave.samples.shape
         end = start + 2 * n * leads
-        parts.append(_SEGMENT.pack(index, leads, 0, n, wave.first, UV_PER_UNIT, 0))
-        parts.append(units[start:end])
-        parts.append(bytes(-(end - start) % 8))
+        segments.append(Segment(index, leads, wave.first, units[start:end]))
         start = end
+    return segments
+
+
+def encode_frame(
+    segments: Iterable[Segment], told: bytes = b"", *, tick: int = 0, now_unix: float = 0.0, flags: int = 0
+) -> bytes:
+    """Make a binary frame, little-endian.
+
+    ::
+
+        header   2s "WF" · u8 version 2 · u8 flags · u32 segments · f64 server time, seconds since 1970
+                 · u64 number of the tick · u32 bytes of JSON · u32 0
+        told     UTF-8 JSON object, or nothing · zeros up to the next multiple of 8 bytes
+        segment  u16 bed index · u8 leads · u8 0 · u32 n · i64 index of the first sample (360 Hz since origin)
+                 · f32 microvolts per unit · u32 0 · n x leads int16, leads side by side; -32768: no sample
+                 · zeros up to the next multiple of 8 bytes
+
+    Args:
+        told: JSON of what is told beside the waveforms.
+        now_unix: seconds since 1970.
+        flags: HISTORY, SHED.
+    """
+    parts: list[bytes | memoryview] = [b"", told, bytes(-len(told) % 8)]
+    count = 0
+    for segment in segments:
+        size = len(segment.units)
+        n = size // (2 * segment.leads)
+        parts.append(_SEGMENT.pack(segment.index, segment.leads, 0, n, segment.first, UV_PER_UNIT, 0))
+        parts.append(segment.units)
+        parts.append(bytes(-size % 8))
+        count += 1
+    parts[0] = _FRAME.pack(b"WF", PROTOCOL, flags, count, now_unix, tick, len(told), 0)
     return b"".join(parts)
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Take a frame of :func:`encode_frame` apart.
+
+    Raises:
+        MessageError: it is none, or of another version.
+    """
+    try:
+        magic, version, flags, count, time, tick, length, _ = _FRAME.unpack_from(data)
+        if magic != b"WF" or version != PROTOCOL:
+            raise MessageError("version", f"not a frame of version {PROTOCOL}")
+        at = _FRAME.size
+        told = json.loads(data[at : at + length]) if length else {}
+        at += length + -length % 8
+        segments = []
+        for _ in range(count):
+            index, leads, _, n, first, _, _ = _SEGMENT.unpack_from(data, at)
+            at += _SEGMENT.size
+            size = 2 * n * leads
+            segments.append(Segment(index, leads, first, data[at : at + size]))
+            at += size + -size % 8
+    except (struct.error, ValueError):
+        raise MessageError("frame", "torn") from None
+    return Frame(flags, time, tick, told, segments)
+
+
+@dataclass(slots=True)
+class Resume:
+    """What a viewer that comes back has.
+
+    Attributes:
+        run: of the hub it knew.
+        tick: number of the last frame it got.
+        beds: bed -> its signal, as the hub names it, and the first sample of it that is lacking, at 360 Hz.
+    """
+
+    run: str = ""
+    tick: int = 0
+    beds: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
+def parse_resume(message: str | bytes) -> Resume:
+    """Read the first message of a viewer that comes back.
+
+    ::
+
+        {"type": "resume", "run": "8f3a...", "tick": 1234, "beds": {"bed-01": ["7.0", 43200]}}
+
+    Raises:
+        MessageError: it is none; ``reason`` says in one word why.
+    """
+    said = _json_object(message)
+    if said.get("type") != "resume":
+        raise MessageError("type", "not a resume message")
+    beds = said.get("beds")
+    if not _is_count(said.get("tick")) or not isinstance(beds, dict):
+        raise MessageError("resume", "tick is not a count, or beds no object")
+    for place in beds.values():
+        if not isinstance(place, list) or len(place) != 2 or not isinstance(place[0], str) or not _is_count(place[1]):
+            raise MessageError("resume", "the place in a bed is not [signal, next sample]")
+    return Resume(_text(said, "run", 64), said["tick"], {bed: (place[0], place[1]) for bed, place in beds.items()})
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64
 
 
 def parse_command(message: str | bytes, beds: Collection[str]) -> FromPerson:
@@ -108,14 +243,7 @@ def parse_command(message: str | bytes, beds: Collection[str]) -> FromPerson:
     Raises:
         MessageError: it is not one of these; ``reason`` says in one word why.
     """
-    if not isinstance(message, str):
-        raise MessageError("binary", "commands are JSON text")
-    try:
-        command = json.loads(message)
-    except (ValueError, RecursionError):
-        raise MessageError("json", "not JSON") from None
-    if not isinstance(command, dict):
-        raise MessageError("json", "not a JSON object")
+    command = _json_object(message)
     bed = command.get("bed", ...)
     if bed is None and command.get("type") == "pause":
         return _pause(None, command)
@@ -142,6 +270,18 @@ def parse_command(message: str | bytes, beds: Collection[str]) -> FromPerson:
         case "relearn":
             return Relearn(bed, _by(command))
     raise MessageError("type", "no such command")
+
+
+def _json_object(message: str | bytes) -> dict[str, Any]:
+    if not isinstance(message, str):
+        raise MessageError("binary", "commands are JSON text")
+    try:
+        said = json.loads(message)
+    except (ValueError, RecursionError):
+        raise MessageError("json", "not JSON") from None
+    if not isinstance(said, dict):
+        raise MessageError("json", "not a JSON object")
+    return said
 
 
 def _by(command: dict[str, Any]) -> str:
@@ -182,7 +322,7 @@ def _limits(bed: str, command: dict[str, Any]) -> SetLimits:
     return SetLimits(bed, by=_by(command), **given)
 
 
-def dumps(message: dict[str, Any]) -> str:
+def dumps(message: Any) -> str:
     """JSON that every browser parses: Python would write NaN and infinity, which are none."""
     try:
         return json.dumps(message, allow_nan=False, separators=(",", ":"))

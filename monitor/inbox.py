@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
 from monitor.commands import Describe
@@ -28,11 +29,13 @@ class Batch:
     Attributes:
         values: the valid ones.
         messages: how many messages it is of, refused ones included.
+        arrived: monotonic time at which the first one came, s; None: there is none.
         done: set when all of them may be acknowledged.
     """
 
     values: list[Inbound] = field(default_factory=list)
     messages: int = 0
+    arrived: float | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
     def acknowledge(self) -> None:
@@ -106,6 +109,8 @@ class Inbox:
 
     def _add(self, value: Inbound | None) -> Batch:
         batch = self._open
+        if batch.arrived is None:
+            batch.arrived = time.monotonic()
         batch.messages += 1
         if value is not None:
             batch.values.append(value)

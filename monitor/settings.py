@@ -94,6 +94,7 @@ class Settings(BaseSettings):
         store: folder of the journal and of the snapshots that outlive the process (:mod:`monitor.store`); None: none.
         snapshot_every: seconds between two snapshots.
         alarm_log: file to which every alarm is appended (:mod:`monitor.alarm_log`); None: none.
+        publish: whether alarms and beats are published at the broker (:mod:`monitor.publisher`).
         beds: settings of single beds.
     """
 
@@ -114,6 +115,7 @@ class Settings(BaseSettings):
     store: Path | None = None
     snapshot_every: float = Field(default=30.0, ge=1.0, le=600.0)
     alarm_log: Path | None = None
+    publish: bool = True
     beds: dict[str, BedSettings] = {}
 
     @field_validator("beds")

@@ -69,7 +69,8 @@ def ward(
             progress.update(task, completed=number, refresh=True)
 
         result = measure(Plan(beds, seconds, chunk, leads, repetitions), one, done, two_leads=two)
-    _show(result, "by rule" if models is None else f"by model {models.one.sha256[:12]}")
+    sha256 = None if models is None else models.digests["model_sha256"]
+    _show(result, "by rule" if sha256 is None else f"by model {sha256[:12]}")
     if json_file is not None:
         digests = {"model_sha256": None} if models is None else models.digests
         document = {"bench": "ward", **digests, **asdict(result)}

@@ -26,6 +26,13 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class LogFormat(StrEnum):
+    """In what form."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 def serve(
     broker: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The MQTT broker (127.0.0.1:1883).")] = None,
     host: Annotated[str | None, typer.Option(help="Address to serve, of this machine only (127.0.0.1).")] = None,
@@ -42,7 +49,11 @@ def serve(
         Path | None, typer.Option(help="File to append every alarm to (alarms.jsonl in your state folder).")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file (wardbeat.toml in your configuration folder).")] = None,
+    publish: Annotated[
+        bool | None, typer.Option("--publish/--no-publish", help="Publish alarms and beats at the broker (yes).")
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
+    log_format: Annotated[LogFormat, typer.Option(help="For people, or an object a line.")] = LogFormat.TEXT,
 ) -> None:
     """Monitor the beds of an MQTT broker and serve the live wall. Not a medical device.
 
@@ -51,7 +62,7 @@ def serve(
     from monitor.app import monitor_ward, run_until_stopped
     from monitor.settings import load_settings
 
-    configure_logging(log_level)
+    configure_logging(log_level, log_format)
     broker_host, broker_port = parse_address(broker) if broker is not None else (None, None)
     settings = load_settings(
         config,
@@ -65,6 +76,7 @@ def serve(
         other_model_sha256=other_model_sha256,
         store=store,
         alarm_log=alarm_log,
+        publish=publish,
     )
     if no_store and store is not None:
         raise ConfigError("--store and --no-store contradict each other", remedy="give one of them")
@@ -91,16 +103,19 @@ def _state_folder() -> Path | None:
     return folder
 
 
-def configure_logging(level: LogLevel) -> None:
-    """Log to standard error: for people on a terminal, else in plain lines that are never wrapped."""
-    handler: logging.Handler
-    if console.is_terminal:
+def configure_logging(level: LogLevel, log_format: LogFormat = LogFormat.TEXT) -> None:
+    """Log to standard error: for people on a terminal, else in plain lines that are never wrapped, or as JSON."""
+    from monitor.logs import JsonLines
+
+    handler: logging.Handler = logging.StreamHandler()
+    if log_format == LogFormat.JSON:
+        handler.setFormatter(JsonLines())
+    elif console.is_terminal:
         handler = RichHandler(console=console, show_path=False, log_time_format="%H:%M:%S")
-        form = "%(message)s"
+        handler.setFormatter(logging.Formatter("%(message)s"))
     else:
-        handler = logging.StreamHandler()
-        form = "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(level=level.value.upper(), format=form, handlers=[handler], force=True)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=level.value.upper(), handlers=[handler], force=True)
     # The clients' own accounts of lost connections: monitor.mqtt and monitor.hub say what matters.
     logging.getLogger("gmqtt").setLevel(logging.CRITICAL)
     logging.getLogger("websockets").setLevel(logging.CRITICAL)

@@ -42,8 +42,19 @@ export class Bed {
 
   /** Whether the samples go on, whatever else became known. @param {import("./protocol.js").BedInfo} info */
   isSameSignal(info) {
-    const { stream, origin, fs, leads } = this.info;
-    return info.stream === stream && info.origin === origin && info.fs === fs && info.leads.length === leads.length;
+    const { signal, fs, leads } = this.info;
+    return info.signal === signal && info.fs === fs && info.leads.length === leads.length;
+  }
+
+  /** Whether what a hello tells of is what is shown here, and further on. @param {import("./protocol.js").BedInfo} info */
+  goesOnWith(info) {
+    return this.isSameSignal(info) && info.position >= this.ring.end;
+  }
+
+  /** The bed, its signal, and the first sample of it that is lacking: one entry; none before there is a sample. */
+  get place() {
+    const { bed, signal } = this.info;
+    return this.ring.end < 0 ? [] : [/** @type {[string, [string, number]]} */ ([bed, [signal, this.ring.end]])];
   }
 
   /** @param {number} sample  device sample @returns {number} 360 Hz index */

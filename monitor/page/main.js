@@ -39,44 +39,43 @@ const monitorTime = () => Date.now() / 1000 + clockOffset;
 
 const feed = new Feed(`${location.origin.replace(/^http/, "ws")}/ws`, {
   hello(infos, active) {
-    for (const tile of tiles.values()) tile.element.remove();
+    const before = tiles;
     tiles = new Map();
     beds = [];
     alarms.reset(active);
     toldShown = new Set();
-    for (const info of infos) addBed(info);
+    for (const info of infos) {
+      const known = before.get(info.bed);
+      if (known?.bed.goesOnWith(info)) {
+        before.delete(info.bed);
+        known.bed.info = info;
+        known.describe();
+        beds[info.index] = known.bed;
+        tiles.set(info.bed, known);
+      } else {
+        addBed(info);
+      }
+    }
+    for (const tile of before.values()) tile.element.remove();
     find(document, "#empty").hidden = infos.length > 0;
     arrangementDue = true;
   },
-  bed(info) {
-    const known = tiles.get(info.bed);
-    if (known?.bed.isSameSignal(info)) {
-      const leads = known.bed.info.leads.join();
-      known.bed.info = info;
-      known.describe();
-      arrangementDue ||= info.leads.join() !== leads;
-    } else {
-      addBed(info);
-      arrangementDue = true;
-    }
-    dialog.refill(info.bed);
-    find(document, "#empty").hidden = true;
-  },
-  vitals(all) {
-    for (const vitals of all) {
-      tiles.get(vitals.bed)?.bed.take(vitals, seconds());
-    }
-    refresh();
-  },
-  events(events) {
-    for (const event of events) receive(event);
-    refresh();
-  },
-  waves(segments, time) {
+  frame({ history, time, told, segments }) {
     clockOffset = time - Date.now() / 1000;
     const now = seconds();
+    for (const info of told.beds ?? []) describe(info);
+    if (history) {
+      for (const segment of segments) beds[segment.index]?.ring.write(segment);
+      for (const event of told.events ?? []) if (event.type === "beat") receive(event);
+      arrangementDue = true; // drawn anew, and with it what was missed
+      return;
+    }
+    for (const event of told.events ?? []) receive(event);
     for (const segment of segments) beds[segment.index]?.receive(segment, now);
+    for (const vitals of told.vitals ?? []) tiles.get(vitals.bed)?.bed.take(vitals, now);
+    if (told.events || told.vitals) refresh();
   },
+  places: () => Object.fromEntries([...tiles.values()].flatMap(({ bed }) => bed.place)),
   refused(reason) {
     const text = `The monitor refused: ${reason}`;
     if (dialog.say(text)) return;
@@ -85,6 +84,22 @@ const feed = new Feed(`${location.origin.replace(/^http/, "ws")}/ws`, {
     noticeUntil = performance.now() + NOTICE_MS;
   },
 });
+
+/** A bed that is new, or that something else became known of. @param {import("./protocol.js").BedInfo} info */
+function describe(info) {
+  const known = tiles.get(info.bed);
+  if (known?.bed.isSameSignal(info)) {
+    const leads = known.bed.info.leads.join();
+    known.bed.info = info;
+    known.describe();
+    arrangementDue ||= info.leads.join() !== leads;
+  } else {
+    addBed(info);
+    arrangementDue = true;
+  }
+  dialog.refill(info.bed);
+  find(document, "#empty").hidden = true;
+}
 
 /**
  * A new bed, or one whose stream restarted: its old samples mean nothing any more.
@@ -101,6 +116,8 @@ function addBed(info) {
 function receive(event) {
   const bed = tiles.get(event.bed)?.bed;
   if (!bed) return;
+  // What was found in samples that are not on the screen any more has no place there.
+  if (["trigger", "qrs", "beat"].includes(event.type) && event.signal !== bed.info.signal) return;
   switch (event.type) {
     case "trigger":
       bed.expect(bed.indexOf(event.sample));

@@ -1,6 +1,6 @@
 /**
  * The feed from the hub: one websocket, its messages taken apart, and its coming back when it is lost.
- * The layout is that of monitor/feed.py.
+ * The layout is that of monitor/feed.py. What was missed meanwhile is asked for and comes first (docs/websocket.md).
  */
 
 /**
@@ -11,6 +11,7 @@
  * @property {number} fs         the device's rate, Hz; events count its samples
  * @property {number} stream     id of the device's current run
  * @property {number} origin     device sample at index 0 of the 360 Hz signal
+ * @property {string} signal     names the run of samples that `position` counts
  * @property {number} position   next 360 Hz index
  * @property {boolean} simulated
  * @property {string|null} alias name to show
@@ -33,6 +34,7 @@
  * @property {number} sample   device sample
  * @property {number} emitted  device sample whose processing fixed it
  * @property {number} time     seconds since 1970
+ * @property {string} signal   of its bed, when it was told
  * @property {string} [symbol]
  * @property {boolean} [final]  false while another name may follow
  * @property {boolean} [paused]  of an audio event: whether the bed's alarms are silent
@@ -69,19 +71,30 @@
  * @property {number} mv       millivolts per unit
  * @property {Int16Array} units  leads side by side within a sample; NO_SAMPLE where there is none
  *
+ * @typedef {object} Told       what a frame says beside its waveforms
+ * @property {BedInfo[]} [beds]
+ * @property {WardEvent[]} [events]
+ * @property {Vitals[]} [vitals]
+ *
+ * @typedef {object} Frame
+ * @property {boolean} history  of before the hello: to be drawn, not sounded
+ * @property {number} time      the monitor's, seconds since 1970
+ * @property {number} tick
+ * @property {Told} told
+ * @property {Segment[]} segments
+ *
  * @typedef {object} Handlers
  * @property {(beds: BedInfo[], alarms: AlarmEvent[]) => void} hello
- * @property {(bed: BedInfo) => void} bed
- * @property {(beds: Vitals[]) => void} vitals
- * @property {(events: WardEvent[]) => void} events
- * @property {(segments: Segment[], time: number) => void} waves  time: the monitor's, seconds since 1970
+ * @property {(frame: Frame) => void} frame
+ * @property {() => Record<string, [string, number]>} places  bed -> its signal and the first sample that is lacking
  * @property {(reason: string) => void} refused
  */
 
 export const FS = 360;
 export const NO_SAMPLE = -32768;
 
-const VERSION = 1;
+const VERSION = 2;
+const HISTORY = 1;
 const RETRY_FIRST_MS = 500;
 const RETRY_LONGEST_MS = 5000;
 const SILENCE_MS = 4000;
@@ -89,13 +102,15 @@ const SILENCE_MS = 4000;
 /**
  * Take a binary frame apart; the samples are views into it.
  * @param {ArrayBuffer} buffer
- * @returns {{time: number, segments: Segment[]}}  time: the monitor's, seconds since 1970
+ * @returns {Frame}
  */
-export function parseWaves(buffer) {
+export function parseFrame(buffer) {
   const view = new DataView(buffer);
-  if (view.getUint16(0) !== 0x5746 || view.getUint8(2) !== VERSION) throw new Error("not a waveform frame");
+  if (view.getUint16(0) !== 0x5746 || view.getUint8(2) !== VERSION) throw new Error("not a frame");
+  const length = view.getUint32(24, true);
+  const told = length > 0 ? JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 32, length))) : {};
   const segments = [];
-  let at = 16;
+  let at = 32 + ((length + 7) & ~7);
   for (let left = view.getUint32(4, true); left > 0; left--) {
     const leads = view.getUint8(at + 2);
     const n = view.getUint32(at + 4, true);
@@ -108,7 +123,13 @@ export function parseWaves(buffer) {
     });
     at += 24 + ((2 * n * leads + 7) & ~7);
   }
-  return { time: view.getFloat64(8, true), segments };
+  return {
+    history: (view.getUint8(3) & HISTORY) !== 0,
+    time: view.getFloat64(8, true),
+    tick: Number(view.getBigUint64(16, true)),
+    told,
+    segments,
+  };
 }
 
 export class Feed {
@@ -126,15 +147,24 @@ export class Feed {
     /** @type {WebSocket|null} */
     this.socket = null;
     this.failures = 0;
+    /** Which run of the monitor was heard, and the last of its ticks; "" while there was none. */
+    this.run = "";
+    this.tick = 0;
     this.connect();
     setInterval(() => this.watch(), 500);
   }
 
   connect() {
-    const socket = new WebSocket(this.url);
+    const again = this.run !== "";
+    const socket = new WebSocket(again ? `${this.url}?resume` : this.url);
     this.socket = socket;
     this.opened = performance.now();
     socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      if (!again) return;
+      const { run, tick } = this;
+      socket.send(JSON.stringify({ type: "resume", run, tick, beds: this.handlers.places() }));
+    };
     socket.onmessage = (message) => {
       if (socket === this.socket) this.receive(message.data);
     };
@@ -167,8 +197,9 @@ export class Feed {
   receive(data) {
     this.heard = performance.now();
     if (data instanceof ArrayBuffer) {
-      const { time, segments } = parseWaves(data);
-      this.handlers.waves(segments, time);
+      const frame = parseFrame(data);
+      this.tick = frame.tick;
+      this.handlers.frame(frame);
       return;
     }
     const message = JSON.parse(data);
@@ -181,16 +212,9 @@ export class Feed {
         }
         this.state = "live";
         this.failures = 0;
+        if (message.run !== this.run) this.tick = 0;
+        this.run = message.run;
         this.handlers.hello(message.beds, message.alarms);
-        break;
-      case "bed":
-        this.handlers.bed(message);
-        break;
-      case "vitals":
-        this.handlers.vitals(message.beds);
-        break;
-      case "events":
-        this.handlers.events(message.events);
         break;
       case "error":
         this.handlers.refused(message.reason);

@@ -20,6 +20,7 @@ from monitor.broker import IN_FLIGHT, Broker
 from monitor.commands import Acknowledge, Describe, SetLimits
 from monitor.events import Alarm, Trigger
 from monitor.exceptions import ModelError, WardbeatError
+from monitor.feed import HISTORY, decode_frame
 from monitor.inbox import Inbox, Presence
 from monitor.messages import Chunk, encode, topic
 from monitor.settings import BedSettings, Settings
@@ -279,10 +280,9 @@ async def beats_of(feed, bed, count):
     samples = []
     async with asyncio.timeout(30):
         async for message in feed:
-            if isinstance(message, str) and (body := json.loads(message))["type"] == "events":
-                samples += [
-                    e["sample"] for e in body["events"] if e["type"] == "beat" and e["bed"] == bed and e["final"]
-                ]
+            if isinstance(message, bytes) and not (frame := decode_frame(message)).flags & HISTORY:
+                told = frame.told.get("events", [])
+                samples += [e["sample"] for e in told if e["type"] == "beat" and e["bed"] == bed and e["final"]]
             if len(samples) >= count:
                 return samples
     raise AssertionError("the feed ended")
@@ -292,8 +292,8 @@ async def description_of(feed, bed):
     """What a viewer is told of a bed once the bed's device has said what it is."""
     async with asyncio.timeout(10):
         async for message in feed:
-            body = json.loads(message) if isinstance(message, str) else {}
-            for told in body.get("beds", [body]):
+            body = json.loads(message) if isinstance(message, str) else decode_frame(message).told
+            for told in body.get("beds", []):
                 if told.get("bed") == bed and told.get("alias"):
                     return told
     raise AssertionError("the feed ended")
@@ -312,6 +312,37 @@ async def test_from_a_device_to_a_viewer():
         async with watch(url) as feed:
             bed = await description_of(feed, "bed-01")
     assert (bed["leads"], bed["alias"], bed["simulated"]) == (["MLII", "V1"], "<b>", True)
+
+
+async def get(url, path):
+    """Status and body of a plain request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].strip("/")))
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split(b" ", 2)[1]), body.decode()
+
+
+async def test_beats_come_back_to_the_broker_and_metrics_tell_of_it():
+    async with (
+        Broker() as broker,
+        monitored(broker) as url,
+        Client(broker.host, broker.port, identifier="listener") as listener,
+    ):
+        await listener.subscribe("wardbeat/v1/+/beats", qos=1)
+        async with running(Device(broker, "bed-01").play()), asyncio.timeout(30):
+            message = await anext(aiter(listener.messages))
+            assert str(message.topic) == topic("bed-01", "beats")
+            assert json.loads(message.payload)["beats"][0]["symbol"] == "N"
+            assert await get(url, "/readyz") == (200, "ready\n")
+            status, metrics = await get(url, "/metrics")
+    assert status == 200
+    values = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
+    assert float(values["wardbeat_beds"]) == 1
+    assert float(values["wardbeat_latency_seconds_count"]) > 0
+    assert 0 <= float(values['wardbeat_data_age_seconds{bed="bed-01"}']) < 10
+    assert float(values['wardbeat_messages_published_total{kind="beats"}']) >= 1
+    assert not [key for key in values if "refused" in key], "the monitor does not hear itself"
 
 
 async def test_broker_killed_and_started_again():

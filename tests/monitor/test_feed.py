@@ -21,7 +21,7 @@ from monitor.commands import (
     Shown,
 )
 from monitor.exceptions import MessageError
-from monitor.feed import dumps, encode_waves, parse_command
+from monitor.feed import HISTORY, Resume, decode_frame, dumps, encode_frame, parse_command, parse_resume, to_segments
 from monitor.profiles import RANGES
 from monitor.views import Wave
 
@@ -32,26 +32,29 @@ def wave(bed: str, first: int, samples: list[list[float]]) -> Wave:
     return Wave(bed, first, np.array(samples, np.float32))
 
 
-def test_encode_waves_lays_out_every_byte() -> None:
+def test_encode_frame_lays_out_every_byte() -> None:
     one = wave("bed-01", 7, [[0.005, -0.005], [1.0, np.nan], [200.0, -200.0]])
     two = wave("bed-02", 1 << 40, [[0.0], [0.5]])
 
-    frame = encode_waves([(3, one), (258, two)], 1234.5)
+    frame = encode_frame(
+        to_segments([(3, one), (258, two)]), b'{"a":"\xc3\xa4"}', tick=9, now_unix=1234.5, flags=HISTORY
+    )
 
-    assert frame[:16] == b"WF\x01\x00" + struct.pack("<Id", 2, 1234.5)
-    assert frame[16:40] == struct.pack("<HBBIqfI", 3, 2, 0, 3, 7, 5.0, 0)
-    assert frame[40:56] == struct.pack("<6h4x", 1, -1, 200, -32768, 32767, -32767)
-    assert frame[56:80] == struct.pack("<HBBIqfI", 258, 1, 0, 2, 1 << 40, 5.0, 0)
-    assert frame[80:] == struct.pack("<2h4x", 0, 100)
+    assert frame[:32] == b"WF\x02\x01" + struct.pack("<IdQII", 2, 1234.5, 9, 10, 0)
+    assert frame[32:48] == '{"a":"ä"}'.encode() + bytes(6)
+    assert frame[48:72] == struct.pack("<HBBIqfI", 3, 2, 0, 3, 7, 5.0, 0)
+    assert frame[72:88] == struct.pack("<6h4x", 1, -1, 200, -32768, 32767, -32767)
+    assert frame[88:112] == struct.pack("<HBBIqfI", 258, 1, 0, 2, 1 << 40, 5.0, 0)
+    assert frame[112:] == struct.pack("<2h4x", 0, 100)
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 2)), max_size=6))
-def test_encode_waves_starts_every_segment_at_a_multiple_of_8(shapes: list[tuple[int, int]]) -> None:
+def test_encode_frame_starts_every_segment_at_a_multiple_of_8(shapes: list[tuple[int, int]]) -> None:
     waves = [wave("b", i, np.full((n, leads), float(i)).tolist()) for i, (n, leads) in enumerate(shapes) if n]
 
-    frame = encode_waves(list(enumerate(waves)), 0.0)
+    frame = encode_frame(to_segments(list(enumerate(waves))), b"{}")
 
-    at = 16
+    at = 40
     for index, expected in enumerate(waves):
         n, leads = expected.samples.shape
         assert at % 8 == 0
@@ -60,6 +63,50 @@ def test_encode_waves_starts_every_segment_at_a_multiple_of_8(shapes: list[tuple
         np.testing.assert_allclose(units * 0.005, expected.samples, atol=0.0025)
         at += 24 + (2 * n * leads + 7) // 8 * 8
     assert at == len(frame)
+
+
+def test_decode_frame_is_the_inverse() -> None:
+    segments = to_segments([(3, wave("bed-01", 7, [[0.005, 1.0]])), (4, wave("bed-02", 0, [[0.5]]))])
+    frame = decode_frame(encode_frame(segments, b'{"events":[]}', tick=9, now_unix=12.5, flags=HISTORY))
+    assert (frame.flags, frame.tick, frame.time, frame.told) == (HISTORY, 9, 12.5, {"events": []})
+    assert [(s.index, s.leads, s.first, bytes(s.units)) for s in frame.segments] == [
+        (3, 2, 7, struct.pack("<2h", 1, 200)),
+        (4, 1, 0, struct.pack("<h", 100)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"WF", b"XX" + bytes(30), b"WF\x01" + bytes(29), b"WF\x02\x00\x01\x00\x00\x00" + bytes(24)]
+)
+def test_what_is_no_frame_is_refused(data: bytes) -> None:
+    with pytest.raises(MessageError):
+        decode_frame(data)
+
+
+def test_parse_resume_reads_what_a_viewer_has() -> None:
+    message = {"type": "resume", "run": "ab", "tick": 7, "beds": {"bed-01": ["7.0", 360]}}
+    assert parse_resume(json.dumps(message)) == Resume("ab", 7, {"bed-01": ("7.0", 360)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "relearn"},
+        {"tick": -1},
+        {"tick": True},
+        {"tick": 1.5},
+        {"run": ""},
+        {"run": 7},
+        {"beds": []},
+        {"beds": {"bed-01": ["7.0"]}},
+        {"beds": {"bed-01": [7, 0]}},
+        {"beds": {"bed-01": ["7.0", -1]}},
+        {"beds": {"bed-01": ["7.0", 1 << 64]}},
+    ],
+)
+def test_parse_resume_refuses(change: dict[str, object]) -> None:
+    with pytest.raises(MessageError):
+        parse_resume(json.dumps({"type": "resume", "run": "ab", "tick": 7, "beds": {}} | change))
 
 
 ID = "bed-01:7:VTACH:5"

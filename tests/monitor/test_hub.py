@@ -20,10 +20,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from monitor import hub as hub_module
+from monitor import listener
 from monitor.commands import Acknowledge, AcknowledgeAll, FromPerson, SetLimits, Shown
 from monitor.events import Alarm, Beat, Trigger
 from monitor.exceptions import ConfigError
-from monitor.feed import encode_waves
+from monitor.feed import HISTORY, SHED, decode_frame, to_segments
 from monitor.hub import CLOSE_AFTER, SHED_ABOVE, Hub
 from monitor.profiles import PROFILES, Limits
 from monitor.views import BedView, Wave
@@ -90,9 +91,17 @@ def view_of(hub: Hub, **options: Any) -> connect:
 
 
 async def next_message(viewer: ClientConnection) -> Any:
-    """The next message: JSON read, bytes as they are."""
+    """The next message: JSON read, a frame taken apart."""
     message = await asyncio.wait_for(viewer.recv(), DEADLINE)
-    return json.loads(message) if isinstance(message, str) else message
+    return json.loads(message) if isinstance(message, str) else decode_frame(message)
+
+
+def units_of(*waves: tuple[int, Wave]) -> list[tuple[int, int, int, bytes]]:
+    return [(s.index, s.leads, s.first, bytes(s.units)) for s in to_segments(waves)]
+
+
+def segments_of(frame: Any) -> list[tuple[int, int, int, bytes]]:
+    return [(s.index, s.leads, s.first, bytes(s.units)) for s in frame.segments]
 
 
 async def until(condition: Any) -> None:
@@ -137,7 +146,7 @@ class StuckViewer:
         loop = asyncio.get_running_loop()
         data = bytearray()
         async with asyncio.timeout(DEADLINE):
-            while marker not in data[-300:]:
+            while marker not in data[-400:]:
                 data += await loop.sock_recv(self.socket, 65536)
         return list(self._messages(bytes(data.partition(b"\r\n\r\n")[2])))
 
@@ -185,7 +194,8 @@ async def test_hello_tells_beds_and_active_alarms(hub: Hub) -> None:
     async with view_of(hub) as viewer:
         hello = await next_message(viewer)
 
-    assert (hello["type"], hello["version"], hello["fs"]) == ("hello", 1, 360)
+    assert (hello["type"], hello["version"], hello["fs"]) == ("hello", 2, 360)
+    assert (hello["run"], hello["tick"]) == (hub.run, 2)
     assert hello["beds"][0] == {
         "index": 0,
         "bed": "bed-01",
@@ -193,6 +203,7 @@ async def test_hello_tells_beds_and_active_alarms(hub: Hub) -> None:
         "fs": 250.0,
         "stream": 7,
         "origin": 40,
+        "signal": "7.40",
         "position": 18,
         "simulated": True,
         "alias": "Window",
@@ -210,21 +221,23 @@ async def test_hello_dates_restored_alarms_from_now(hub: Hub) -> None:
     assert hello["alarms"][0]["since"] == 1700.0
 
 
-async def test_publish_sends_bed_then_events_then_waves_then_vitals(hub: Hub) -> None:
+async def test_publish_sends_all_of_a_tick_in_one_frame(hub: Hub) -> None:
     async with view_of(hub) as viewer:
         assert (await next_message(viewer))["beds"] == []
         beat = Beat("bed-01", 400, 500, "V", "V", True, {"V": 1.0})
-        hub.publish([beat, ALARM], [bed_wave()], [bed_view()], 1700.0)
+        hub.publish([beat, ALARM], [bed_wave()], [bed_view()], 1700.0, 41)
 
-        bed, events, frame, vitals = [await next_message(viewer) for _ in range(4)]
+        frame = await next_message(viewer)
 
-    assert (bed["type"], bed["bed"], bed["index"]) == ("bed", "bed-01", 0)
-    assert events == {
-        "type": "events",
-        "events": [{**beat.as_dict(), "time": 1700.0}, {**ALARM.as_dict(), "time": 1700.0, "since": 1700.0}],
-    }
-    assert frame == encode_waves([(0, bed_wave())], 1700.0)
-    assert vitals["beds"] == [
+    assert (frame.flags, frame.time, frame.tick) == (0, 1700.0, 41)
+    assert list(frame.told) == ["beds", "events", "vitals"]
+    assert [(bed["bed"], bed["index"]) for bed in frame.told["beds"]] == [("bed-01", 0)]
+    assert frame.told["events"] == [
+        {**beat.as_dict(), "time": 1700.0, "signal": "7.40"},
+        {**ALARM.as_dict(), "time": 1700.0, "signal": "7.40", "since": 1700.0},
+    ]
+    assert segments_of(frame) == units_of((0, bed_wave()))
+    assert frame.told["vitals"] == [
         {
             "bed": "bed-01",
             "heart_rate": 72.4,
@@ -248,9 +261,9 @@ async def test_vitals_come_each_second_with_the_age_of_the_data(hub: Hub, clock:
         hub.publish([], [], [bed_view(position=36)], 0.0)
         clock.now += 1.0
         hub.publish([], [], [bed_view(position=54)], 0.0)
-        await next_message(viewer)  # the bed
-        for _ in range(4):
-            ages.append((await next_message(viewer))["beds"][0]["age"])
+        while len(ages) < 4:
+            frame = await next_message(viewer)
+            ages += [vitals["age"] for vitals in frame.told.get("vitals", [])]
     assert ages == pytest.approx([0.0, 1.0, 2.0, 0.0], abs=0.051)
 
 
@@ -261,14 +274,11 @@ async def test_bed_is_told_again_when_its_stream_restarts(hub: Hub) -> None:
         restarted = [bed_view(), bed_view("bed-02", stream=8, position=0)]
         hub.publish([], [], restarted, 0.0)
         hub.publish([], [], restarted, 0.0)
-        messages = [await next_message(viewer) for _ in range(4)]
-    assert [(m["type"], m.get("bed"), m.get("stream")) for m in messages] == [
-        ("bed", "bed-01", 7),
-        ("bed", "bed-02", 7),
-        ("vitals", None, None),
-        ("bed", "bed-02", 8),
+        frames = [await next_message(viewer) for _ in range(2)]
+    assert [[(bed["bed"], bed["stream"], bed["index"]) for bed in frame.told["beds"]] for frame in frames] == [
+        [("bed-01", 7, 0), ("bed-02", 7, 1)],
+        [("bed-02", 8, 1)],
     ]
-    assert messages[3]["index"] == 1
 
 
 async def test_waves_from_before_a_restart_in_the_same_tick_are_left_out(hub: Hub) -> None:
@@ -276,8 +286,7 @@ async def test_waves_from_before_a_restart_in_the_same_tick_are_left_out(hub: Hu
     async with view_of(hub) as viewer:
         await next_message(viewer)
         hub.publish([], [bed_wave(first=1000), bed_wave()], [bed_view(stream=8, position=18)], 5.0)
-        await next_message(viewer)
-        assert await next_message(viewer) == encode_waves([(0, bed_wave())], 5.0)
+        assert segments_of(await next_message(viewer)) == units_of((0, bed_wave()))
 
 
 async def test_since_is_kept_while_an_alarm_is_active_and_forgotten_when_cleared(hub: Hub) -> None:
@@ -286,8 +295,8 @@ async def test_since_is_kept_while_an_alarm_is_active_and_forgotten_when_cleared
         await next_message(viewer)
         for time, alarm, active in ((10.0, ALARM, (ALARM,)), (20.0, cleared, ()), (30.0, ALARM, (ALARM,))):
             hub.publish([alarm], [], [bed_view(alarms=active)], time)
-        messages = [await next_message(viewer) for _ in range(5)]
-    times = [m["events"][0]["since"] for m in messages if m["type"] == "events"]
+        frames = [await next_message(viewer) for _ in range(3)]
+    times = [frame.told["events"][0]["since"] for frame in frames]
     assert times == [10.0, 10.0, 30.0]
 
 
@@ -300,10 +309,10 @@ async def test_slow_viewer_loses_waves_but_no_event(hub: Hub) -> None:
         hub.publish([Trigger("bed-0", -1, -1)], [], [], 0.0)
         messages = await stuck.read_until(b'"sample":-1')
 
-        triggers = [json.loads(body) for opcode, body in messages if opcode == 1 and b"trigger" in body]
-        frames = sum(opcode == 2 for opcode, _ in messages)
-        assert [t["events"][0]["sample"] for t in triggers] == [*range(1, flood.ticks + 1), -1]
-        assert frames == flood.ticks - hub.shed
+        frames = [decode_frame(body) for opcode, body in messages if opcode == 2]
+        assert [frame.told["events"][0]["sample"] for frame in frames] == [*range(1, flood.ticks + 1), -1]
+        assert sum(bool(frame.segments) for frame in frames) == flood.ticks - hub.shed
+        assert sum(frame.flags == SHED for frame in frames) == hub.shed
         assert hub.shed >= 20
 
         shed = hub.shed
@@ -400,8 +409,8 @@ async def test_a_bed_is_told_again_when_it_is_set_to_something_else(hub: Hub) ->
     async with view_of(hub) as viewer:
         await next_message(viewer)
         hub.publish([], [], [bed_view(profile="neonatal", limits=PROFILES["neonatal"])], 0.0)
-        bed = await next_message(viewer)
-    assert (bed["type"], bed["profile"], bed["limits"]["high"]) == ("bed", "neonatal", 200.0)
+        (bed,) = (await next_message(viewer)).told["beds"]
+    assert (bed["profile"], bed["limits"]["high"]) == ("neonatal", 200.0)
 
 
 async def test_commands_beyond_the_queue_are_refused(hub: Hub) -> None:
@@ -458,7 +467,7 @@ async def test_busy_port_gives_way_to_the_next(hub: Hub, caplog: pytest.LogCaptu
 
 
 async def test_all_ports_busy_is_one_clear_error(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "PORTS_TRIED", 0)
+    monkeypatch.setattr(listener, "PORTS_TRIED", 0)
     with pytest.raises(ConfigError, match=rf"ports {hub.port} to {hub.port} are all in use; stop what"):
         async with Hub(asyncio.Queue(), port=hub.port):
             pass
@@ -486,3 +495,249 @@ async def test_shutdown_is_fast_whatever_viewers_do(commands: asyncio.Queue[From
     assert (viewer.close_code, viewer.close_reason) == (1001, "the monitor stops")
     idle.close()
     await stuck.__aexit__()
+
+
+class Numbered:
+    """A ward of three beds whose samples carry their own index, and a trigger each tick and bed."""
+
+    BEDS = ("bed-01", "bed-02", "bed-03")
+    STEP = 18
+
+    def __init__(self, hub: Hub, clock: Clock) -> None:
+        self.hub, self.clock, self.position, self.streams = hub, clock, 0, dict.fromkeys(self.BEDS, 7)
+        self.events: list[tuple[str, int]] = []
+
+    def tick(self, count: int = 1) -> None:
+        for _ in range(count):
+            first, self.position = self.position, self.position + self.STEP
+            self.clock.now += self.STEP / 360
+            values = (np.arange(first, self.position, dtype=np.float32) % 6000) * 0.005
+            samples = np.stack([values, -values], 1)
+            views = [bed_view(bed, position=self.position, stream=self.streams[bed], origin=0) for bed in self.BEDS]
+            triggers = [Trigger(bed, first, first) for bed in self.BEDS]
+            self.events += [(trigger.bed, trigger.sample) for trigger in triggers]
+            self.hub.publish(triggers, [Wave(bed, first, samples) for bed in self.BEDS], views, self.clock.now)
+
+
+class Dashboard:
+    """A client that keeps what it is told, by sample index, and knows what it lacks."""
+
+    def __init__(self) -> None:
+        self.samples: dict[str, list[int]] = {}
+        self.events: list[tuple[str, int]] = []
+        self.hello: dict[str, Any] = {}
+        self.tick = 0
+        self.history = 0
+
+    async def take(self, viewer: ClientConnection) -> None:
+        message = await next_message(viewer)
+        if isinstance(message, dict):
+            self.hello = message
+            return
+        self.tick = message.tick
+        self.history += message.flags == HISTORY
+        self.events += [(event["bed"], event["sample"]) for event in message.told.get("events", [])]
+        for segment in message.segments:
+            values = np.frombuffer(segment.units, "<i2").reshape(-1, 2)
+            assert (values[:, 0] == -values[:, 1]).all()
+            n = len(values)
+            assert (values[:, 0] == np.arange(segment.first, segment.first + n) % 6000).all()
+            self.samples.setdefault(Numbered.BEDS[segment.index], []).extend(range(segment.first, segment.first + n))
+
+    async def take_until(self, viewer: ClientConnection, position: int) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while any(self.samples.get(bed, [-1])[-1] + 1 < position for bed in Numbered.BEDS) or self.tick == 0:
+                await self.take(viewer)
+
+    def resume(self) -> str:
+        beds = {bed["bed"]: [bed["signal"], self.samples[bed["bed"]][-1] + 1] for bed in self.hello["beds"]}
+        return json.dumps({"type": "resume", "run": self.hello["run"], "tick": self.tick, "beds": beds})
+
+
+async def test_a_viewer_that_comes_back_gets_what_it_lacks_once(hub: Hub, clock: Clock) -> None:
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    ward.tick()
+    viewer = await view_of(hub)
+    await dashboard.take_until(viewer, ward.position)
+    for away in (1, 37, 500):
+        ward.tick(20)
+        await dashboard.take_until(viewer, ward.position - 180)  # what follows is on its way when the cable is cut
+        viewer.transport.abort()
+        await until(lambda: hub.viewers == 0)
+        ward.tick(away)
+        viewer = await connect_again(hub)
+        await dashboard.take(viewer)  # hello
+        ward.tick(3)  # while it says what it has
+        await viewer.send(dashboard.resume())
+        ward.tick(3)
+        await dashboard.take_until(viewer, ward.position)
+    assert dashboard.events == ward.events
+    for bed in ward.BEDS:
+        assert dashboard.samples[bed] == [*range(ward.position)]
+    await viewer.close()
+
+
+async def test_back_fill_that_is_cut_off_is_asked_for_again(hub: Hub, clock: Clock) -> None:
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    async with view_of(hub) as viewer:
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    ward.tick(500)  # 25 s of three beds: three frames of waveforms, two of events
+    for frames in (1, 2):
+        async with connect_again(hub) as viewer:
+            await dashboard.take(viewer)
+            await viewer.send(dashboard.resume())
+            for _ in range(frames):
+                await dashboard.take(viewer)
+    async with connect_again(hub) as viewer:
+        await viewer.send(dashboard.resume())
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    assert dashboard.events == ward.events
+    assert all(dashboard.samples[bed] == [*range(ward.position)] for bed in ward.BEDS)
+
+
+def connect_again(hub: Hub) -> connect:
+    address = f"127.0.0.1:{hub.port}"
+    return connect(f"ws://{address}/ws?resume", origin=f"http://{address}", compression=None, proxy=None)
+
+
+async def test_a_new_viewer_gets_the_last_ten_seconds(hub: Hub, clock: Clock) -> None:
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    ward.tick(300)
+    async with view_of(hub) as viewer:
+        await dashboard.take(viewer)
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    first = 299 * 18 + 18 - 3600
+    assert all(dashboard.samples[bed] == [*range(first, ward.position)] for bed in ward.BEDS)
+    assert dashboard.events[-1] == ward.events[-1]
+    assert dashboard.events == ward.events[-len(dashboard.events) :], "each once"
+    assert abs(dashboard.events[0][1] - first) <= ward.STEP
+
+
+async def test_a_bed_whose_stream_restarted_meanwhile_comes_as_a_new_one(hub: Hub, clock: Clock) -> None:
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    ward.tick(10)
+    async with view_of(hub) as viewer:
+        await dashboard.take_until(viewer, ward.position)
+    ward.streams["bed-02"] = 8
+    ward.position = 0
+    ward.streams["bed-01"] = ward.streams["bed-03"] = 9
+    ward.tick(5)
+    async with connect_again(hub) as viewer:
+        await viewer.send(dashboard.resume())
+        dashboard.samples.clear()
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    assert all(dashboard.samples[bed] == [*range(ward.position)] for bed in ward.BEDS)
+
+
+async def test_resume_of_another_run_gets_all_events_held(hub: Hub, clock: Clock) -> None:
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    ward.tick(300)
+    async with connect_again(hub) as viewer:
+        await viewer.send(json.dumps({"type": "resume", "run": "another", "tick": 290, "beds": {}}))
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    assert dashboard.events == ward.events
+
+
+@pytest.mark.parametrize("said", ['{"type": "relearn"}', "{", None])
+async def test_who_does_not_say_what_it_has_is_new(
+    hub: Hub, clock: Clock, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "RESUME_WITHIN", 0.05 if said is None else DEADLINE)
+    ward, dashboard = Numbered(hub, clock), Dashboard()
+    ward.tick(3)
+    async with connect_again(hub) as viewer:
+        await dashboard.take(viewer)
+        if said is not None:
+            await viewer.send(said)
+        assert (await next_message(viewer))["type"] == "error"
+        ward.tick()
+        await dashboard.take_until(viewer, ward.position)
+    assert dashboard.samples["bed-01"] == [*range(ward.position)]
+    assert hub.refused.total() == 1
+
+
+async def test_a_new_viewer_that_does_not_read_its_back_fill_is_closed(
+    hub: Hub, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs no more than another: what waits for it counts."""
+    monkeypatch.setattr(hub_module, "CLOSE_AFTER", 0.3)
+    flood = Flood(hub)
+    for _ in range(30):
+        await flood.tick()  # 64 beds x 30 s: 2.8 MB of back-fill
+    async with StuckViewer(hub):
+        await until(lambda: hub.closed == 1)
+    assert hub.viewers == 0
+
+
+async def test_what_waits_for_a_viewer_is_bounded(hub: Hub, clock: Clock) -> None:
+    flood = Flood(hub)
+    for _ in range(30):
+        await flood.tick()
+    async with StuckViewer(hub):
+        (state,) = hub._viewers.values()
+        for _ in range(40):
+            await flood.tick()
+            assert state.held <= SHED_ABOVE + 100_000, "waveforms are shed before they pile up"
+        clock.now += CLOSE_AFTER + 0.1
+        await flood.tick()
+        assert (hub.viewers, hub.closed) == (0, 1)
+
+
+async def descriptors_and_tasks() -> tuple[int, int]:
+    return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+
+
+async def come_and_go(hub: Hub, count: int) -> None:
+    """Viewers that connect and drop in every way: before, in and after the handshake, politely and not."""
+
+    async def one(i: int) -> None:
+        if i % 4 == 0:
+            _, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+            if i % 8:
+                writer.write(b"GET /ws HTTP/1.1\r\nHost: x\r\n")
+            writer.transport.abort()
+            return
+        viewer = await (connect_again(hub) if i % 4 == 1 else view_of(hub))
+        if i % 4 == 2:
+            await viewer.close()
+        viewer.transport.abort()
+
+    for start in range(0, count, 50):
+        await asyncio.gather(*(one(i) for i in range(start, min(start + 50, count))))
+
+
+async def test_viewers_that_connect_and_drop_leave_nothing(hub: Hub, clock: Clock) -> None:
+    ward = Numbered(hub, clock)
+    ward.tick(200)
+    await come_and_go(hub, 50)
+    await until(lambda: hub.viewers == 0 and not hub._transports)
+    await asyncio.sleep(0.05)
+    before = await descriptors_and_tasks()
+    for _ in range(9):
+        await come_and_go(hub, 50)
+        ward.tick()
+    await until(lambda: hub.viewers == 0 and not hub._transports)
+    await until(lambda: len(asyncio.all_tasks()) <= before[1])
+    assert await descriptors_and_tasks() == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_500_viewers_connect_and_drop_for_ten_minutes(hub: Hub, clock: Clock) -> None:
+    loop = asyncio.get_running_loop()
+    ward = Numbered(hub, clock)
+    await come_and_go(hub, 500)
+    await until(lambda: hub.viewers == 0 and not hub._transports)
+    before = await descriptors_and_tasks()
+    end = loop.time() + 600
+    while loop.time() < end:
+        await come_and_go(hub, 500)
+        ward.tick(10)
+    await until(lambda: hub.viewers == 0 and not hub._transports)
+    await until(lambda: len(asyncio.all_tasks()) <= before[1])
+    assert await descriptors_and_tasks() == before

@@ -109,14 +109,50 @@ def test_a_shipped_model_of_two_leads_that_cannot_be_used(ship, tmp_path, caplog
         load_models(strict=True)
 
 
-def test_a_shipped_model_of_one_lead_that_cannot_be_used_is_refused(ship, tmp_path):
+@pytest.mark.parametrize("damage", ["missing", "of two leads", "pins"])
+def test_a_shipped_model_of_one_lead_that_cannot_be_used(ship, tmp_path, caplog, damage):
+    """Monitoring goes on without names of a network, and every bed says so."""
+    ship(BOTH, a=2 if damage == "of two leads" else 1, b=2)
+    if damage == "missing":
+        (tmp_path / "a.pt").unlink()
+    elif damage == "pins":
+        (tmp_path / "pins.toml").write_text("default =")
+    with caplog.at_level(logging.ERROR):
+        models = load_models()
+    assert isinstance(models.one, Unavailable)
+    assert "beats of one lead are named by rule" in caplog.text
+    assert models.digests["model_sha256"] is None
+    with pytest.raises(ModelError):
+        load_models(strict=True)
+
+
+def test_a_given_model_that_cannot_be_used_is_refused(ship, files):
     ship(BOTH, a=1, b=2)
-    (tmp_path / "a.pt").unlink()
+    with pytest.raises(ModelError, match="SHA-256 is"):
+        load_models([(files[0][0], "0" * 64)])
+
+
+def test_a_damaged_model_is_refused_by_its_hash_whatever_the_damage(ship, tmp_path, monkeypatch, files):
+    """Nothing of it is read before: it is a program."""
+    monkeypatch.setattr("torch.jit.load", lambda *_, **__: pytest.fail("it was loaded"))
+    whole, sha256 = files[0][0].read_bytes(), files[0][1]
+    path = tmp_path / "x.pt"
+    random = np.random.default_rng(38)
+    damaged = [whole[:n] for n in (0, 1, len(whole) // 2, len(whole) - 1)] + [whole + b"\0"]
+    for bit in random.integers(0, 8 * len(whole), 1000).tolist():
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        damaged.append(bytes(data))
+    for data in damaged:
+        path.write_bytes(data)
+        with pytest.raises(ModelError, match="SHA-256 is"):
+            Classifier(path, sha256)
+    path.unlink()
     with pytest.raises(ModelError, match="cannot be read"):
-        load_models()
-    ship(BOTH, a=2, b=2)
-    with pytest.raises(ModelError, match="not for one lead"):
-        load_models()
+        Classifier(path, sha256)
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ModelError, match="longer than"):
+        Classifier(path, sha256)
 
 
 def test_a_pin_without_a_digest(ship):
@@ -215,6 +251,14 @@ def test_a_model_that_should_be_there_is_missed():
     events = play(Ward(Model("S"), two_leads=Unavailable()))
     assert names_by_leads(events) == [{"S"}, {"S"}]
     assert model_alarms(events) == [("raised", "beats of two leads are named from one")]
+
+
+def test_without_any_model_the_detector_goes_on_and_it_is_said():
+    events = play(Ward(Unavailable(), two_leads=Unavailable()))
+    by_rule = play(Ward())
+    assert [beat.symbol for beat in of(events, Beat)] == [beat.symbol for beat in of(by_rule, Beat)]
+    assert len(of(events, Qrs)) == len(of(by_rule, Qrs)) > 20
+    assert model_alarms(events) == [("raised", "beats are named by rule")]
 
 
 def test_both_models_fail(caplog):

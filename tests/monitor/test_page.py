@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -244,6 +247,8 @@ async def test_a_trigger_that_no_beat_follows_leaves_no_letter(page: Page, sourc
     await open_wall(page, source)
     await until_pixels(page, LETTER_V, 10)
     source.symbol = ""
+    for bed in source.views:  # a new signal: what a reload brings back is of it alone
+        source.change(bed, stream=8, position=0)
     await page.reload()
     await page.wait_for_selector(".tile")
     for _ in range(3):
@@ -500,6 +505,86 @@ async def test_lost_monitor_is_said_and_found_again(page: Page, browser: Browser
         await text_of(page, "[data-bed=bed-03] .rate", "72")
         assert await page.locator(".tile").count() == 3
         running.cancel()
+
+
+# What the page's Feed is told to keep for a test: how long the monitor had been silent when that was first said.
+WATCH_BANNER = """() => {
+  const banner = document.querySelector("#banner");
+  new MutationObserver(() => { window.said ??= banner.hidden ? undefined : banner.textContent; })
+    .observe(banner, { attributes: true, childList: true, characterData: true, subtree: true });
+}"""
+
+
+async def test_a_stopped_monitor_is_said_and_its_trace_goes_on_without_a_hole(page: Page, tmp_path: Path) -> None:
+    """SIGSTOP: nothing is closed, the monitor just says nothing; later it is as if nothing had been."""
+    log = (tmp_path / "hub").open("w+")
+    program = [sys.executable, str(Path(__file__).with_name("page_hub.py"))]
+    monitor = await asyncio.create_subprocess_exec(*program, stdout=log)
+    try:
+        async with asyncio.timeout(60):
+            while not (tmp_path / "hub").read_text().endswith("\n"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        await page.goto((tmp_path / "hub").read_text().strip())
+        await text_of(page, ".rate", "72")
+        await page.evaluate(WATCH_BANNER)
+        for stopped in (2.5, 6.0):  # the page keeps its connection, and gives it up
+            monitor.send_signal(signal.SIGSTOP)
+            await page.wait_for_selector("#banner:not([hidden])")
+            await text_of(page, ".rate", "---")
+            assert await page.get_attribute("#link", "data-state") == "connecting"
+            await asyncio.sleep(stopped)
+            monitor.send_signal(signal.SIGCONT)
+            await page.wait_for_selector("#banner", state="hidden")
+            await text_of(page, ".rate", "72")
+        said = await page.evaluate("window.said")
+        assert said.startswith(("No word from the monitor for 1 s", "No word from the monitor for 2 s"))
+    finally:
+        monitor.kill()
+        await monitor.wait()
+        log.close()
+
+
+# The page's own classes as main.js brings them together: two connections, the second one resumed.
+RESUMED = """async (url) => {
+  const { Feed, NO_SAMPLE } = await import("/protocol.js");
+  const { Bed } = await import("/bed.js");
+  const got = [], beats = [];
+  let bed = null, hellos = 0;
+  const feed = new Feed(url, {
+    hello(infos) {
+      hellos += 1;
+      if (!bed?.goesOnWith(infos[0])) bed = new Bed(infos[0]);
+    },
+    frame({ told, segments }) {
+      for (const event of told.events ?? []) if (event.type === "beat") beats.push([event.bed, event.sample]);
+      for (const segment of segments.filter(({ index }) => index === 0)) {
+        for (let i = 0; i < segment.units.length / segment.leads; i++) got.push(segment.first + i);
+        bed.ring.write(segment);
+      }
+    },
+    places: () => Object.fromEntries(bed.place),
+    refused() {},
+  });
+  const wait = (until) => new Promise((done) => {
+    const timer = setInterval(() => { if (until()) { clearInterval(timer); done(); } }, 20);
+  });
+  await wait(() => beats.length > 3);
+  feed.socket.close();
+  await wait(() => hellos === 2 && got.length > 0);
+  const upto = bed.ring.end + 720;
+  await wait(() => bed.ring.end >= upto);
+  const once = got.every((index, i) => i === 0 || index === got[i - 1] + 1);
+  const twice = beats.length - new Set(beats.map(String)).size;
+  let holes = 0;
+  for (let k = bed.ring.start; k < bed.ring.end; k++) holes += Number.isNaN(bed.ring.samples[2 * (k & 16383)]);
+  return { once, twice, holes, hellos };
+}"""
+
+
+async def test_after_a_reconnect_there_is_no_hole_and_nothing_twice(page: Page, source: Source) -> None:
+    await page.goto(source.hub.url)
+    found = await page.evaluate(RESUMED, source.hub.url.replace("http", "ws") + "ws")
+    assert found == {"once": True, "twice": 0, "holes": 0, "hellos": 2}
 
 
 async def test_hostile_names_are_only_text(page: Page, source: Source) -> None:

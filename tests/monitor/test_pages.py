@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from monitor.hub import Hub
-from monitor.pages import read_assets
+from monitor.pages import answer, read_assets
 
 DEADLINE = 10.0
 
@@ -93,7 +94,15 @@ async def test_other_methods_are_refused(hub: Hub, method: str) -> None:
     assert status == 405
 
 
-async def test_healthz_says_ready_when_the_app_does(hub: Hub) -> None:
+async def test_healthz_and_readyz_say_how_it_is(hub: Hub) -> None:
     assert (await http(hub, "GET /healthz"))[::2] == (503, b"starting\n")
-    hub.ready = True
+    assert (await http(hub, "GET /readyz"))[::2] == (503, b"starting: preparing the kernels and the models\n")
+    hub.health.warmed()
     assert (await http(hub, "GET /healthz"))[::2] == (200, b"ready\n")
+    assert (await http(hub, "GET /readyz"))[::2] == (200, b"ready\n")
+
+
+async def test_a_page_of_the_app_is_served(hub: Hub) -> None:
+    assert (await http(hub, "GET /metrics"))[0] == 404
+    hub.pages["/metrics"] = lambda: answer(HTTPStatus.OK, b"x 1\n")
+    assert (await http(hub, "GET /metrics?name=x"))[::2] == (200, b"x 1\n")

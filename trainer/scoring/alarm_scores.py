@@ -42,8 +42,13 @@ STANDING: Final = 10.0
 """How long before that an alarm may have ended and still confirm it, s: the time within which a monitor must alarm."""
 
 HIGH: Final = tuple(KINDS.values())
-_TRUE_FOR: Final[Mapping[str, tuple[str, ...]]] = {"VTACH": ("VTACH", "VFIB"), "VFIB": ("VFIB", "VTACH")}
-"""What makes an alarm true besides its own kind: where one ends and the other begins is a matter of opinion."""
+_TRUE_FOR: Final[Mapping[str, tuple[str, ...]]] = {
+    "VTACH": ("VTACH", "VFIB"),
+    "VFIB": ("VFIB", "VTACH"),
+    "EXTREME_TACHY": ("EXTREME_TACHY", "VFIB"),
+}
+"""What makes an alarm true besides its own kind: where tachycardia ends and flutter begins is a matter of opinion, and
+in flutter, where no beats are annotated, the ventricles go faster than an extreme rate."""
 
 NEAR: Final = 3.0
 """Seconds around an alarm's onset in which its episode may have begun."""
