@@ -92,6 +92,7 @@ CODES: Final = (
     Code("CONFLICT", MEDIUM, "TWO DEVICES SEND AS THIS BED", TECHNICAL),
     Code("GAP", LOW, "SIGNAL MISSING", TECHNICAL),
     Code("MODEL", LOW, "BEAT MODEL FAILED", TECHNICAL),
+    Code("RECORDER", LOW, "RECORDING FAILED", TECHNICAL),
 )
 INDEX: Final = {code.name: i for i, code in enumerate(CODES)}
 

@@ -21,15 +21,17 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from monitor.alarm_log import AlarmLog
-from monitor.commands import Command, Describe, FromPerson
+from monitor.commands import Command, Describe, FromPerson, RecorderState
 from monitor.exceptions import WardbeatError
 from monitor.hub import Hub
 from monitor.inbox import Batch, Inbox, Presence
 from monitor.messages import Chunk
 from monitor.mqtt import Ingest
+from monitor.recorder.recorder import HOUR, Recorder
 from monitor.settings import Settings
 from monitor.tick import Sink, Tick
 
@@ -62,6 +64,12 @@ def load_ward(settings: Settings) -> Ward:
     # end of the process, by most of a second.
     gc.freeze()
     return ward
+
+
+def recorder_of(settings: Settings, store: Path) -> Recorder:
+    """The recorder that the settings ask for."""
+    size = None if settings.keep_gb is None else round(settings.keep_gb * 1e9)
+    return Recorder(store, rotation=settings.record_hours * HOUR, days=settings.keep_days, size=size)
 
 
 async def monitor_ward(
@@ -97,7 +105,9 @@ async def monitor_ward(
             max_beds=settings.max_beds,
         )
         with ExitStack() as kept:
-            sinks = [kept.enter_context(AlarmLog(settings.alarm_log))] if settings.alarm_log else []
+            sinks: list[Sink] = [kept.enter_context(AlarmLog(settings.alarm_log))] if settings.alarm_log else []
+            if settings.store and settings.record:
+                sinks.append(kept.enter_context(recorder_of(settings, settings.store)))
             ticker = Ticker(ward, inbox, hub, commands, settings, sinks)
             hub.ready = True
             log.info("ready after %.1f s", time.monotonic() - started)
@@ -132,6 +142,7 @@ class Ticker:
         self._settings = dict(settings.beds)  # of beds that have not been heard of yet
         self._next: list[Command] = []  # for the next tick
         self._offline: set[str] = set()
+        self._failed: str | None = ""  # why a sink cannot keep ticks, as the ward knows it; at first it may know anything
 
     async def run(self) -> NoReturn:
         """Tick until cancelled.
@@ -175,8 +186,18 @@ class Ticker:
         )
         for sink in self._sinks:
             sink.write(tick)
+        self._tell_failures()
         batch.acknowledge()
         self._hub.publish(tick.events, tick.waves, tick.views, tick.unix)
+
+    def _tell_failures(self) -> None:
+        """Tell the ward, with the next tick, when a sink can no longer keep ticks, or can again."""
+        if self._sinks:
+            reasons = (getattr(sink, "failed", None) for sink in self._sinks)
+            failed = next((str(reason) for reason in reasons if reason), None)
+            if failed != self._failed:
+                self._failed = failed
+                self._next.append(RecorderState(failed is None, failed or ""))
 
     def _note(self, presence: Presence) -> None:
         """Log a device's going and coming; that its data ended, the ward finds for itself within 2 s."""

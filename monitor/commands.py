@@ -114,7 +114,20 @@ class Describe:
     simulated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class RecorderState:
+    """Whether what is kept of the ward can be written; the monitor itself says so.
+
+    Attributes:
+        ok: it can.
+        reason: why it cannot.
+    """
+
+    ok: bool
+    reason: str = ""
+
+
 FromPerson = Acknowledge | AcknowledgeAll | Shown | PauseAudio | SetLimits | SetProfile | SetPaced | Relearn
 """What may come over the feed."""
 
-Command = FromPerson | Describe
+Command = FromPerson | Describe | RecorderState

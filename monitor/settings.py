@@ -90,6 +90,11 @@ class Settings(BaseSettings):
         other_model: a second one, for the other number of leads.
         other_model_sha256: its digest.
         alarm_log: file to which every alarm is appended (:mod:`monitor.alarm_log`); None: none.
+        store: folder below which the monitor keeps what it knows; None: it keeps nothing.
+        record: record signals and events below `store` (:mod:`monitor.recorder`).
+        record_hours: hours of signal in a record.
+        keep_days: age at which a recording is deleted; None: at none.
+        keep_gb: size of all recordings, GB, beyond which the oldest go; None: any.
         beds: settings of single beds.
     """
 
@@ -108,6 +113,11 @@ class Settings(BaseSettings):
     other_model: Path | None = None
     other_model_sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
     alarm_log: Path | None = None
+    store: Path | None = None
+    record: bool = True
+    record_hours: float = Field(default=1.0, gt=0.0, le=24.0)
+    keep_days: float | None = Field(default=7.0, gt=0.0)
+    keep_gb: float | None = Field(default=50.0, gt=0.0)
     beds: dict[str, BedSettings] = {}
 
     @field_validator("beds")

@@ -30,6 +30,7 @@ from monitor.commands import (
     Command,
     Describe,
     PauseAudio,
+    RecorderState,
     Relearn,
     SetLimits,
     SetPaced,
@@ -76,7 +77,7 @@ _ITEM_OF_MARK[frontend.NOISE] = rhythm.ITEM_NOISE
 _ITEM_OF_MARK[frontend.FIBRILLATION] = rhythm.ITEM_FIBRILLATION
 _P_VISIBLE: Final = beats.FEATURES.index("p_visible")
 _SECOND_P_VISIBLE: Final = beats.FEATURES.index("second_p_visible")
-_BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL")
+_BY_WARD: Final = ("NO_DATA", "CONFLICT", "MODEL", "RECORDER")
 """Alarms that the ward itself raises and ends."""
 _BY_SIGNAL: Final = (*rhythm.CONDITIONS, "LEAD_OFF", *OF_REASON.values())
 """Alarms that end with the stream whose samples raised them."""
@@ -223,6 +224,7 @@ class Ward:
         self._now = 0.0  # of the last call
         self._pause: PauseAudio | None = None  # of the whole ward: also for beds that come while it lasts
         self._pause_until = 0.0
+        self._recorder: RecorderState | None = None  # while recording fails, and in the call that ends it
 
     # -- feeding
 
@@ -517,11 +519,29 @@ class Ward:
                 bedside = self._bedside(bed)
                 events += bedside.tick(emitted)
                 bed.counts_down = bedside.counts_down()
+        if self._recorder is not None:
+            events += self._tell_recorder(self._recorder)
+        return events
+
+    def _tell_recorder(self, recorder: RecorderState) -> list[Event]:
+        """That recording fails, on every bed that does not say so yet; or that it goes on."""
+        events: list[Event] = []
+        cause, reason = (END, None) if recorder.ok else (ONSET, recorder.reason or None)
+        for bed in self._beds.values():
+            if recorder.ok == ("RECORDER" in bed.technical):
+                bed.technical ^= {"RECORDER"}
+                emitted = bed.last_sample
+                events += self._bedside(bed).apply("RECORDER", cause, emitted + 1, emitted, reason=reason)
+        if recorder.ok:
+            self._recorder = None
         return events
 
     def _obey(self, command: Command) -> list[Event]:
         if isinstance(command, Describe):
             self._describe(command)
+            return []
+        if isinstance(command, RecorderState):
+            self._recorder = command
             return []
         if isinstance(command, PauseAudio) and command.bed is None:
             self._pause = command if command.on else None
@@ -617,6 +637,7 @@ class Ward:
             bed.profile,
             bed.limits,
             bedside.pause_left(),
+            bed.lead_names,
         )
 
     # -- snapshots
