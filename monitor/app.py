@@ -142,7 +142,9 @@ class Ticker:
         self._settings = dict(settings.beds)  # of beds that have not been heard of yet
         self._next: list[Command] = []  # for the next tick
         self._offline: set[str] = set()
-        self._failed: str | None = ""  # why a sink cannot keep ticks, as the ward knows it; at first it may know anything
+        self._failed: str | None = (
+            ""  # why a sink cannot keep ticks, as the ward knows it; at first it may know anything
+        )
 
     async def run(self) -> NoReturn:
         """Tick until cancelled.

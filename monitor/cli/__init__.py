@@ -23,6 +23,7 @@ _COMMANDS: Final = {
         "monitor.cli.replay:replay",
         "Play records through the monitor; write events and annotations.",
     ),
+    "recordings": ("monitor.cli.recordings:app", "List or export what was recorded."),
     "simulate": ("simulators.cli:app", "Play records and synthetic patients as bedside devices over MQTT."),
     "dataset": ("trainer.cli:dataset", "Build or show a data set of labelled beats."),
     "experiments": ("trainer.cli:experiments", "Compare ways to train, leave-records-out."),

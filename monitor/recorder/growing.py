@@ -6,6 +6,7 @@ replaced as a whole. A step that fails has changed nothing that is known here an
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -59,12 +60,14 @@ class Growing:
         lengths: samples in each of its signal files.
         number: of its row in the database.
         created: whether its files are there.
+        whole: whether it is finished.
     """
 
     def __init__(self, folder: Path, recording: Recording, number: int) -> None:
         self.recording = recording
         self.number = number
         self.created = False
+        self.whole = False
         self.lengths = [0]
         self._folder = folder
         self._counted = 0  # of the last segment, as the headers say
@@ -145,6 +148,7 @@ class Growing:
         """
         if self.created:
             self._write_headers(self.recording, self.lengths, whole=True)
+        self.whole = True
 
     def annotate(self, data: bytes) -> None:
         """Write the annotations.
@@ -160,6 +164,8 @@ class Growing:
         lost, recording.first = index - recording.first, index
         recording.begun += lost / recording.fs
         self._folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        if self._folder.is_symlink():
+            raise OSError(errno.ELOOP, "the bed's folder is a link", str(self._folder))
         self._put(recording.signal_file(0), 0, units)
         self._write_headers(recording, [len(units)])
         self.lengths, self.created = [len(units)], True

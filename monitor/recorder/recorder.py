@@ -261,7 +261,7 @@ class Recorder:
             self._rows["gaps"].append((growing.number, first, end - first, end, "not recorded"))
         track.lost.clear()
         for growing in (track.before, track.growing):
-            if growing is not None and growing.created:
+            if growing is not None and growing.created and not growing.whole:
                 self._changed[growing.number] = growing
 
     def _describe(self, track: Track) -> None:

@@ -191,7 +191,11 @@ class Track:
         if self.restarted is not None and not self.restarted[0] <= emitted < self.restarted[1]:
             return self.before
         same = self.before.recording.stream == self.growing.recording.stream
-        return self.before if same and self.before.recording.first <= sample < self.growing.recording.first else self.growing
+        return (
+            self.before
+            if same and self.before.recording.first <= sample < self.growing.recording.first
+            else self.growing
+        )
 
     # -- writing
 
