@@ -93,7 +93,7 @@ def recording_of(store: Path, entry: Entry) -> Recording:
     return recording
 
 
-def annotations(store: Path, entry: Entry) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+def beats_and_rhythms(store: Path, entry: Entry) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
     """Beats and rhythms of a recording, by the device's sample."""
     with closing(_open(store)) as db:
         return annotations_of(db, entry.number)

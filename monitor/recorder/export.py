@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from monitor.exceptions import ConfigError
 from monitor.messages import NO_SAMPLE
 from monitor.recorder.annotations import encode
-from monitor.recorder.catalogue import Entry, annotations, recording_of
+from monitor.recorder.catalogue import Entry, beats_and_rhythms, recording_of
 from monitor.recorder.headers import Recording, signal_header
 
 FORMATS: Final = ("wfdb", "csv", "edf")
@@ -52,7 +52,7 @@ def export(store: Path, entry: Entry, form: str, out: Path, start: float | None,
         last = len(units) if end is None else min(round((end - recording.begun) * recording.fs), len(units))
         if first >= last:
             return []
-        beats, rhythms = annotations(store, entry)
+        beats, rhythms = beats_and_rhythms(store, entry)
         found = [(at, "+", f"({label}") for at, label in rhythms] + [(at, symbol, "") for at, symbol in beats]
         marks = sorted((at - recording.first - first, symbol, note) for at, symbol, note in found)
         marks = [mark for mark in marks if 0 <= mark[0] < last - first]

@@ -202,7 +202,7 @@ class Growing:
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self._folder / file, flags, FILE_MODE)
         try:
-            data = memoryview(units).cast("B")
+            data = memoryview(units.tobytes())
             while data:
                 written = os.pwrite(descriptor, data, offset)
                 data, offset = data[written:], offset + written

@@ -1,8 +1,9 @@
 """WFDB headers of a recording: while it grows, when it is whole, and with holes in it. Values in, text out.
 
-A recording is one signal file and its header, which has no sample count while it grows: readers take the length of the
-file. Without a count the format has no place for a base time, which is in a comment until the record is whole. A gap longer than some seconds begins a new signal file; the record then is a *variable-layout multi-segment*
-record, whose header lists the layout, the segments and the null segments (``~``) between them.
+A recording is one signal file and its header, which has no sample count while it grows: readers take the length of
+the file. Without a count the format has no place for a base time, which is in a comment until the record is whole.
+A gap longer than some seconds begins a new signal file; the record then is a *variable-layout multi-segment* record,
+whose header lists the layout, the segments and the null segments (``~``) between them.
 
 Source: WFDB manual, header(5) and signal(5).
 """

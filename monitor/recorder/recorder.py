@@ -260,9 +260,9 @@ class Recorder:
         for growing, first, end in track.lost:
             self._rows["gaps"].append((growing.number, first, end - first, end, "not recorded"))
         track.lost.clear()
-        for growing in (track.before, track.growing):
-            if growing is not None and growing.created and not growing.whole:
-                self._changed[growing.number] = growing
+        for written in (track.before, track.growing):
+            if written is not None and written.created and not written.whole:
+                self._changed[written.number] = written
 
     def _describe(self, track: Track) -> None:
         """Take over a name that a device has only told since its record began."""

@@ -1,7 +1,7 @@
 """A bed's way through its recordings: which sample belongs to which, and what is still to be written.
 
-Nothing is written when samples come (:meth:`Track.take`): they are told their recording, and wait. What waits is written
-a second at a time (:meth:`Track.flush`).
+Nothing is written when samples come (:meth:`Track.take`): they are told their recording, and wait. What waits is
+written a second at a time (:meth:`Track.flush`).
 """
 
 from __future__ import annotations
