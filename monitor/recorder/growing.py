@@ -199,8 +199,8 @@ class Growing:
 
     def _put(self, file: str, offset: int, units: NDArray[np.int16]) -> None:
         """Write at a place, over whatever a failed attempt left there."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self._folder / file, flags, FILE_MODE)
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | (0 if offset else os.O_CREAT)
+        descriptor = os.open(f"{self._folder}/{file}", flags, FILE_MODE)
         try:
             data = memoryview(units.tobytes())
             while data:
