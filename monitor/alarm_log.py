@@ -75,6 +75,9 @@ class AlarmLog:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
+    def settle(self) -> None:
+        """Return at once: what was written is on the disk."""
+
     def write(self, tick: Tick) -> None:
         """Append what concerns alarms, and wait until the disk has it."""
         if tick.number < self.kept:  # told again after a crash

@@ -22,10 +22,12 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from monitor.alarm_log import AlarmLog
-from monitor.commands import Command, Describe, FromPerson, Resumed, StoreState
+from monitor.commands import Command, Describe, FromPerson, RecorderState, Resumed
+from monitor.ecg import FS
 from monitor.exceptions import WardbeatError
 from monitor.hub import Hub
 from monitor.inbox import Batch, Inbox, Presence
@@ -34,6 +36,7 @@ from monitor.messages import Chunk
 from monitor.metrics import Metrics
 from monitor.mqtt import Ingest
 from monitor.publisher import Publisher
+from monitor.recorder.recorder import HOUR, Recorder
 from monitor.settings import Settings
 from monitor.store import Store, tick_of
 from monitor.tick import Sink
@@ -67,6 +70,12 @@ def load_ward(settings: Settings) -> Ward:
     # end of the process, by most of a second.
     gc.freeze()
     return ward
+
+
+def recorder_of(settings: Settings, store: Path) -> Recorder:
+    """The recorder that the settings ask for."""
+    size = None if settings.keep_gb is None else round(settings.keep_gb * 1e9)
+    return Recorder(store, rotation=settings.record_hours * HOUR, days=settings.keep_days, size=size, resume=True)
 
 
 async def monitor_ward(
@@ -111,6 +120,8 @@ async def monitor_ward(
                 publisher = Publisher(settings.broker_host, settings.broker_port, client_id=f"{settings.client_id}-out")
                 sinks.append(kept.enter_context(publisher))
                 tasks["publisher"] = publisher.run()
+            if settings.store and settings.record:
+                sinks.append(kept.enter_context(recorder_of(settings, settings.store)))
             store, begin = None, 0.0
             if settings.store:
                 store = kept.enter_context(Store(settings.store, every=settings.snapshot_every))
@@ -160,14 +171,16 @@ class Ticker:
         self._sinks = sinks
         self._store = store
         self._offset = begin - time.monotonic() if begin else 0.0
-        self._told = StoreState(True)
-        self._number = 0 if store is None else store.number  # of the last tick
+        self._number = max([0 if store is None else store.number, *(sink.kept for sink in sinks)])  # of the last tick
+        self._told = None if self._number else RecorderState(True)  # a restored ward may know otherwise
         self._ward = ward
         self._inbox = inbox
         self._hub = hub
         self._commands = commands
         self._tick = settings.tick
-        self._settings = dict(settings.beds)  # of beds that have not been heard of yet
+        # Of beds that have not been heard of yet, or were not told them before the monitor was killed.
+        known = {view.bed for view in ward.beds() if view.position > FS} if self._number else set()
+        self._settings = {bed: given for bed, given in settings.beds.items() if bed not in known}
         self._next: list[Command] = [Resumed()] if self._number else []  # for the next tick
         self._offline: set[str] = set()
 
@@ -224,7 +237,7 @@ class Ticker:
         """What the ward is to be told of what can be kept, when that has changed."""
         failures = [None if self._store is None else self._store.failed, *(sink.failed for sink in self._sinks)]
         reason = next((failure for failure in failures if failure is not None), None)
-        state = StoreState(reason is None, reason or "")
+        state = RecorderState(reason is None, reason or "")
         if state == self._told:
             return []
         self._told = state

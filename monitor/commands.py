@@ -124,7 +124,7 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
-class StoreState:
+class RecorderState:
     """Whether the monitor can keep what it hears and says; every bed has the alarm RECORDER while it cannot.
 
     Attributes:
@@ -140,7 +140,7 @@ class StoreState:
 FromPerson = Acknowledge | AcknowledgeAll | Shown | PauseAudio | SetLimits | SetProfile | SetPaced | Relearn
 """What may come over the feed."""
 
-Command = FromPerson | Describe | Resumed | StoreState
+Command = FromPerson | Describe | Resumed | RecorderState
 
 _KINDS: Final = {kind.__name__: kind for kind in get_args(Command)}
 

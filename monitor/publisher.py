@@ -145,6 +145,9 @@ class Publisher:
         if self._alarms:
             log.warning("%d alarms were not acknowledged by the MQTT broker", len(self._alarms))
 
+    def settle(self) -> None:
+        """Return at once: alarms wait for the broker here, however long it is away."""
+
     def write(self, tick: Tick) -> None:
         """Queue a tick's alarms and beats; never waits."""
         if self.failed is not None or tick.number <= self._tick:

@@ -186,6 +186,7 @@ class Sequencer:
     def be_patient(self, now: float) -> None:
         """Wait for what is missing as if what follows it had come just now."""
         self.held = [(chunk, now) for chunk, _ in self.held]
+        self._known = None  # what a broker delivers again is no device that began anew
 
     def waiting(self) -> dict[str, Any]:
         """What waits, and since when, as JSON values; :meth:`wait_for` takes it."""

@@ -95,6 +95,10 @@ class Settings(BaseSettings):
         snapshot_every: seconds between two snapshots.
         alarm_log: file to which every alarm is appended (:mod:`monitor.alarm_log`); None: none.
         publish: whether alarms and beats are published at the broker (:mod:`monitor.publisher`).
+        record: record signals and events below `store` (:mod:`monitor.recorder`).
+        record_hours: hours of signal in a record.
+        keep_days: age at which a recording is deleted; None: at none.
+        keep_gb: size of all recordings, GB, beyond which the oldest go; None: any.
         beds: settings of single beds.
     """
 
@@ -116,6 +120,10 @@ class Settings(BaseSettings):
     snapshot_every: float = Field(default=30.0, ge=1.0, le=600.0)
     alarm_log: Path | None = None
     publish: bool = True
+    record: bool = True
+    record_hours: float = Field(default=1.0, gt=0.0, le=24.0)
+    keep_days: float | None = Field(default=7.0, gt=0.0)
+    keep_gb: float | None = Field(default=50.0, gt=0.0)
     beds: dict[str, BedSettings] = {}
 
     @field_validator("beds")

@@ -42,6 +42,9 @@ KEPT: Final = 2
 RETRY_AFTER: Final = 1.0
 """Seconds after which a disk that failed is tried again."""
 
+SETTLE_EVERY: Final = 100
+"""Ticks fed again after which the sinks are waited for: they come faster than ever while living."""
+
 LARGEST: Final = 4 << 30
 """Bytes of journal kept for sinks that are behind; a sink further behind than that loses ticks."""
 
@@ -116,7 +119,7 @@ class Store:
         begin, nothing = self._clock(), b"".join(ward.pack_all(*ward.snapshot_all()))
         now, told, poison = 0.0, 0, None
         while True:
-            now, failed = self._base(ward, nothing), None
+            now, failed = self._base(ward, nothing, sinks), None
             for entry in self.journal.read_after(self.number):
                 if entry.number == poison:
                     break
@@ -132,6 +135,8 @@ class Store:
                     tick = tick_of(entry, events, ward)
                     for sink in sinks:
                         sink.write(tick)
+                        if told % SETTLE_EVERY == 0:
+                            sink.settle()
             if failed is None:
                 break
             poison = failed  # once more, up to there: the ward is halfway into it
@@ -215,9 +220,14 @@ class Store:
     def _files(self) -> list[Path]:
         return sorted(path for path in self._folder.glob(f"*{_SUFFIX}") if path.stem.isdecimal())
 
-    def _base(self, ward: Ward, nothing: bytes) -> float:
-        """Put the newest snapshot back that can be used, or nothing; the ward's time then."""
-        for path in reversed(self._files()):
+    def _base(self, ward: Ward, nothing: bytes, sinks: Sequence[Sink]) -> float:
+        """Put a snapshot back, or nothing; the ward's time then.
+
+        The newest one at which every sink had kept all before; else the oldest, so that they lack as little as can be.
+        """
+        files = self._files()
+        early = [path for path in files if all(int(path.stem) <= sink.kept for sink in sinks)]
+        for path in [*reversed(early), *(path for path in files if path not in early)]:
             try:
                 head = ward.restore_all(path.read_bytes())
             except (OSError, ConfigError) as error:

@@ -45,5 +45,8 @@ class Sink(Protocol):
     def failed(self) -> str | None:
         """Why it cannot keep what it is given; None: it can."""
 
+    def settle(self) -> None:
+        """Wait until what was given is dealt with."""
+
     def write(self, tick: Tick) -> None:
         """Take one tick; never raise. One that cannot be kept is logged, once, and monitoring goes on."""

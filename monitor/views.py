@@ -48,6 +48,7 @@ class BedView:
         profile: name of the preset that its limits began with.
         limits: what it is set to.
         pause_left: seconds left of the audio pause; 0: there is none.
+        lead_names: of all leads sent, as the device described them; empty: it did not.
     """
 
     bed: str
@@ -68,3 +69,4 @@ class BedView:
     profile: str = ADULT
     limits: Limits = PROFILES[ADULT]
     pause_left: float = 0.0
+    lead_names: tuple[str, ...] = ()

@@ -31,13 +31,13 @@ from monitor.commands import (
     Command,
     Describe,
     PauseAudio,
+    RecorderState,
     Relearn,
     Resumed,
     SetLimits,
     SetPaced,
     SetProfile,
     Shown,
-    StoreState,
 )
 from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
 from monitor.events import Alarm, Audio, Beat, Event, Gap, Qrs, Quality, Rhythm, Trigger
@@ -267,7 +267,7 @@ class Ward:
         self._waves: list[Wave] = []
         self._taken: list[tuple[str, Run]] = []
         self._now = 0.0  # of the last call
-        self._store = StoreState(True)
+        self._recorder = RecorderState(True)
         self._pause: PauseAudio | None = None  # of the whole ward: also for beds that come while it lasts
         self._pause_until = 0.0
 
@@ -559,16 +559,16 @@ class Ward:
         events: list[Event] = []
         for bed in self._beds.values():
             silent, conflicting = now - bed.last_data > SILENCE, now - bed.last_conflict <= SILENCE
-            if not (silent or conflicting or bed.technical or bed.counts_down) and self._store.ok:
+            if not (silent or conflicting or bed.technical or bed.counts_down) and self._recorder.ok:
                 continue  # nearly always
             emitted = bed.last_sample
             for name, on in (("NO_DATA", silent), ("CONFLICT", conflicting)):
                 if on != (name in bed.technical):
                     bed.technical ^= {name}
                     events += self._bedside(bed).apply(name, ONSET if on else END, emitted + 1, emitted)
-            if self._store.ok == ("RECORDER" in bed.technical):
+            if self._recorder.ok == ("RECORDER" in bed.technical):
                 bed.technical ^= {"RECORDER"}
-                cause, reason = (END, None) if self._store.ok else (ONSET, self._store.reason)
+                cause, reason = (END, None) if self._recorder.ok else (ONSET, self._recorder.reason)
                 events += self._bedside(bed).apply("RECORDER", cause, emitted + 1, emitted, reason=reason)
             if bed.counts_down:
                 bedside = self._bedside(bed)
@@ -580,8 +580,8 @@ class Ward:
         if isinstance(command, Describe):
             self._describe(command)
             return []
-        if isinstance(command, StoreState):
-            self._store = command  # _watch tells the beds
+        if isinstance(command, RecorderState):
+            self._recorder = command  # _watch tells the beds
             return []
         if isinstance(command, Resumed):
             for one in self._beds.values():
@@ -682,6 +682,7 @@ class Ward:
             bed.profile,
             bed.limits,
             bedside.pause_left(),
+            bed.lead_names,
         )
 
     # -- snapshots
@@ -744,7 +745,7 @@ class Ward:
             "now": self._now,
             "pause": None if self._pause is None else asdict(self._pause),
             "pause_until": self._pause_until,
-            "store": asdict(self._store),
+            "store": asdict(self._recorder),
             "descriptions": [asdict(said) for said in self._descriptions.values()],
             "beds": [bed.as_dict() | bed.clocks() for bed in self._beds.values()],
         }
@@ -770,7 +771,7 @@ class Ward:
         head, rows = unpack(data, BED_STATE, _LAYOUT)
         self._now, self._pause_until = head["now"], head["pause_until"]
         self._pause = None if head["pause"] is None else PauseAudio(**head["pause"])
-        self._store = StoreState(**head["store"])
+        self._recorder = RecorderState(**head["store"])
         self._descriptions = {
             said["bed"]: Describe(**said | {"leads": tuple(said["leads"])}) for said in head["descriptions"]
         }

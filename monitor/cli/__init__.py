@@ -24,6 +24,7 @@ _COMMANDS: Final = {
         "Play records through the monitor; write events and annotations.",
     ),
     "annotate": ("monitor.cli.annotate:annotate", "Write records' beats and rhythms as WFDB annotations."),
+    "recordings": ("monitor.cli.recordings:app", "List or export what was recorded."),
     "simulate": ("simulators.cli:app", "Play records and synthetic patients as bedside devices over MQTT."),
     "dataset": ("trainer.cli:dataset", "Build or show a data set of labelled beats."),
     "experiments": ("trainer.cli:experiments", "Compare ways to train, leave-records-out."),

@@ -17,13 +17,13 @@ from monitor.commands import (
     Command,
     Describe,
     PauseAudio,
+    RecorderState,
     Relearn,
     Resumed,
     SetLimits,
     SetPaced,
     SetProfile,
     Shown,
-    StoreState,
     as_dict,
     command_of,
 )
@@ -42,7 +42,7 @@ COMMANDS: tuple[Command, ...] = (
     Relearn("a"),
     Describe("a", ("II", "V5"), "Bettina \u2764", True),
     Resumed(),
-    StoreState(False, "disk full"),
+    RecorderState(False, "disk full"),
 )
 
 

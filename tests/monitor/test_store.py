@@ -15,7 +15,7 @@ import pytest
 from streams import cut, sinus, story
 
 from monitor.alarm_log import AlarmLog, read_alarm_log
-from monitor.commands import AcknowledgeAll, Command, Describe, PauseAudio, Resumed, SetLimits, StoreState
+from monitor.commands import AcknowledgeAll, Command, Describe, PauseAudio, RecorderState, Resumed, SetLimits
 from monitor.events import Alarm, Event
 from monitor.exceptions import ConfigError
 from monitor.journal import Entry, Journal
@@ -317,12 +317,12 @@ def test_a_disk_that_fails_is_told_and_nothing_of_what_follows_is_lost(whole, tm
 def test_every_bed_says_that_nothing_is_recorded_until_it_is():
     ward = Ward()
     ward.feed([wired(chunk) for chunk in cut(sinus(0.1), 36, bed="a")], (), 0.0)
-    (alarm,) = ward.feed((), [StoreState(False, "No space left on device")], 0.1)
+    (alarm,) = ward.feed((), [RecorderState(False, "No space left on device")], 0.1)
     assert (alarm.code, alarm.state, alarm.kind) == ("RECORDER", "raised", "technical")
     assert alarm.reason == "No space left on device"
     new = ward.feed([wired(chunk) for chunk in cut(sinus(0.1), 36, bed="b")], (), 0.2)
     assert [(e.bed, e.code) for e in new if isinstance(e, Alarm)] == [("b", "RECORDER")]
-    ended = ward.feed((), [StoreState(True)], 0.3)
+    ended = ward.feed((), [RecorderState(True)], 0.3)
     assert [(e.bed, e.state) for e in ended] == [("a", "cleared"), ("b", "cleared")]
     assert np.all(ward.state["alarms"]["condition"][:2] == 0)
 
