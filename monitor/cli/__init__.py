@@ -36,7 +36,13 @@ _COMMANDS: Final = {
     "data": ("monitor.cli.data:app", "Find or download databases."),
 }
 
-_GUESTS: Final = {"bench": {"kernel": "trainer.cli:kernel", "standard": "trainer.cli:standard"}}
+_GUESTS: Final = {
+    "bench": {
+        "kernel": "trainer.cli:kernel",
+        "live": "simulators.live.command:live",
+        "standard": "trainer.cli:standard",
+    }
+}
 """Commands that live elsewhere than the group in which they are called: group -> command -> where."""
 
 
