@@ -19,12 +19,14 @@ import secrets
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from gmqtt import Client
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
+from gmqtt.storage import PersistentStorage
 
 from monitor.messages import UV_PER_UNIT, Chunk, encode, topic
 from simulators.faults import Fault, Message, Truth, with_faults
@@ -40,6 +42,7 @@ PATIENTS: Final = 16
 """Signals that are made; further beds play them from another place."""
 
 _REST_S: Final = 0.001  # the shortest sleep: what falls due meanwhile is sent in one go
+_FAREWELL_S: Final = 5.0  # for acknowledgements of the last messages
 _IN_A_ROW: Final = 64  # messages sent before the event loop has its turn, where they are late
 _HEADER: Final = 44
 _SEQ: Final = struct.Struct("<I")  # at offset 8 of the payload
@@ -190,13 +193,17 @@ async def publish_load(
         note: told of every fault, `bed` included.
         sent: called with a bed's place and the number of its message just before that is given to its connection.
     """
-    clients = [await _connect(host, port) for _ in range(connections)]
+    storages = [PersistentStorage() for _ in range(connections)]  # what is not acknowledged
+    clients = [await _connect(host, port, storage) for storage in storages]
     for place, bed in enumerate(beds):
         clients[place % connections].publish(topic(bed.id, "meta"), bed.meta(), qos=1, retain=True)
         clients[place % connections].publish(topic(bed.id, "status"), _status(True), qos=1, retain=True)
     unsent = await _send(_schedule(beds, seconds, faults, seed, note), beds, clients, sent)
     for place, bed in enumerate(beds):
         clients[place % connections].publish(topic(bed.id, "status"), _status(False), qos=1, retain=True)
+    with suppress(TimeoutError):  # a broker that does not answer any more
+        async with asyncio.timeout(_FAREWELL_S):
+            await asyncio.gather(*(storage.wait_empty() for storage in storages))
     for client in clients:
         await client.disconnect()
     return unsent
@@ -242,10 +249,10 @@ async def _send(
     return unsent
 
 
-async def _connect(host: str, port: int) -> Any:
+async def _connect(host: str, port: int, storage: PersistentStorage) -> Any:
     """Connect as MQTT 5 where the broker speaks it, else as 3.1.1."""
     for version in (MQTTv50, MQTTv311):
-        client = Client(f"wardbeat-load-{secrets.token_hex(4)}")
+        client = Client(f"wardbeat-load-{secrets.token_hex(4)}", persistent_storage=storage)
         client.set_config({"reconnect_retries": 0 if version == MQTTv50 else -1, "reconnect_delay": 1})
         try:
             async with asyncio.timeout(5.0):

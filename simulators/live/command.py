@@ -90,9 +90,10 @@ def _show(run: Live) -> None:
         f"publisher {run.publisher_us:.0f} us a message"
     )
     console.print(
-        f"{'quiet' if run.quiet else '[bold]NOT QUIET[/]'}: others used {100 * run.others:.0f} % of a core; a sleep of 1 "
-        f"ms woke late by p99 {run.probes['load']['p99_ms']:.1f} ms on the load's core, "
-        f"{run.probes['monitor']['p99_ms']:.1f} on the monitor's, the monitor's own work included",
+        f"{'quiet' if run.quiet else '[bold]NOT QUIET[/]'}: others used {100 * run.others:.0f} % of a core, "
+        f"the monitor waited for its own {100 * run.waited:.0f} % of the time; a sleep "
+        f"of 1 ms woke late by p99 {run.probes['load']['p99_ms']:.1f} ms on the load's core, on the monitor's "
+        f"{run.probes['monitor']['p99_ms']:.1f}, its own work included",
         style="dim",
     )
 

@@ -82,14 +82,15 @@ class Live:
         stages: stage -> us a bed-second, `cpu_us` by the share of samples.
         functions: the functions outside the core in which most samples fell, with us a bed-second.
         publisher_us: processor time of the publisher, us a message.
-        published, shown: messages; shown: their last sample reached the viewer.
+        published, shown: messages; shown: the viewer was shown the bed up to its last sample, or further.
         backlog: messages published and not shown, at the start and at the end of what counts.
         backlog_slope: messages a second, by a fitted line; of a steady monitor near 0.
-        lost: messages never shown, even after DRAIN_S; none of them need be the monitor's.
-        gaps: samples that the monitor told were missing.
+        lost: messages after the last one of their bed that was shown, even after DRAIN_S.
+        gaps: samples missing before that, as the monitor tells them.
         memory_mb: resident, at the start and at the end, MiB.
         quiet: whether the machine was.
-        others: processor time of other processes, share of a core: on the load's core, on the monitor's, both together.
+        others: processor time of other processes on the two cores, as a share of one.
+        waited: share of the time in which the monitor could have run and had no core, because of others.
         probes: wake-up lateness, ms: on the load's core and on the monitor's, where the monitor itself delays it.
         machine: what it ran on.
     """
@@ -110,6 +111,7 @@ class Live:
     memory_mb: tuple[float, float]
     quiet: bool
     others: float
+    waited: float
     probes: dict[str, dict[str, float]]
     machine: dict[str, Any] = field(default_factory=lambda: describe("wardbeat", "gmqtt", "websockets", "torch"))
 
@@ -158,11 +160,13 @@ async def _measure(plan: Plan, beds: Sequence[LoadBed], mine: int, its: int) -> 
         os.kill(monitor.pid, signal.SIGUSR1)
         known = [monitor.pid, publisher.pid, running.pid, os.getpid(), *(process.pid for process in probes)]
         began, before, busy = time.monotonic(), [probe.used_s(pid) for pid in known], probe.busy_s({mine, its})
-        memory = probe.resident_mb(monitor.pid)
+        small, waited = probe.resident_mb(monitor.pid), probe.waited_s(monitor.pid)
         await asyncio.sleep(plan.seconds)
         ended, after, busy = time.monotonic(), [probe.used_s(pid) for pid in known], probe.busy_s({mine, its}) - busy
-        memory = memory, probe.resident_mb(monitor.pid)
+        waited = probe.waited_s(monitor.pid) - waited
+        memory = small, probe.resident_mb(monitor.pid)
         used = [b - a for a, b in zip(before, after, strict=True)]
+        os.kill(monitor.pid, signal.SIGUSR2)
         late = [await _stop_probe(process) for process in probes]
         told = await publisher.wait_for_line(r"done: ([\d.]+) us", 30.0)
         await asyncio.sleep(DRAIN_S)
@@ -187,7 +191,10 @@ async def _measure(plan: Plan, beds: Sequence[LoadBed], mine: int, its: int) -> 
         functions={name: n * scale for name, n in list(outside.items())[:12]},
         publisher_us=float(told[1]),
         memory_mb=memory,
-        quiet=others < probe.QUIET_SHARE and late[0]["p99_ms"] < probe.QUIET_LATE_MS,
+        waited=waited / wall,
+        quiet=others < probe.QUIET_SHARE
+        and waited / wall < probe.QUIET_WAIT
+        and late[0]["p99_ms"] < probe.QUIET_LATE_MS,
         others=others,
         probes={"load": late[0], "monitor": late[1]},
         **counted,

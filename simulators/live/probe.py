@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -21,13 +21,16 @@ SLEEP_S: Final = 0.001
 QUIET_SHARE: Final = 0.05
 """Of a core that others may use on a quiet machine."""
 
+QUIET_WAIT: Final = 0.05
+"""Of the time that the monitor may wait for its core."""
+
 QUIET_LATE_MS: Final = 2.0
 """The latest wake-up, at the 99th percentile, on the core where the monitor is not."""
 
 _TICK_S: Final = 1.0 / os.sysconf("SC_CLK_TCK")
 
 
-def busy_s(cores: Sequence[int]) -> float:
+def busy_s(cores: Collection[int]) -> float:
     """Processor time that these cores have spent on anything at all, stolen time included, s."""
     lines = {line.split()[0]: line.split()[1:] for line in Path("/proc/stat").read_text().splitlines()}
     total = 0
@@ -46,6 +49,11 @@ def used_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) * _TICK_S
 
 
+def waited_s(pid: int) -> float:
+    """How long a process's main thread has waited for a core while it could have run, s."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 def resident_mb(pid: int) -> float:
     """Resident memory of a process, MiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -58,7 +66,12 @@ def main() -> None:
     """Sleep and wake until told to stop."""
     os.sched_setaffinity(0, {int(sys.argv[1])})
     stop = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.readline(), stop.set()), daemon=True).start()
+
+    def wait() -> None:
+        sys.stdin.readline()
+        stop.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     late: list[float] = []
     while not stop.is_set():
         before = time.monotonic()

@@ -3,7 +3,8 @@
     python -m simulators.live.sampled CORE FILE serve ...
 
 A signal for each EVERY_S of processor time, of all threads, looks where the main thread is: some 10 us each, so
-less than half a percent. A long call into compiled code is answered when it returns, and counts for its caller.
+less than half a percent. SIGUSR1 begins the count, SIGUSR2 writes it to FILE. A long call into compiled code is
+answered when it returns, and counts for its caller.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ STAGES: Final = {
     "monitor.publisher": "MQTT out",
     "monitor.metrics": "metrics",
     "prometheus_client": "metrics",
-    "monitor.app": "app",
-    "monitor.cli": "event loop",
+    "monitor.app": "app and event loop",
+    "monitor.cli": "app and event loop",
     "monitor": "core",
 }
 """Module, or package above it -> stage. What belongs to none is its caller's; what has no caller, the event loop's."""
 
-LOOP: Final = "event loop"
+LOOP: Final = "app and event loop"
 
 
 def stage_of(module: str) -> str | None:
@@ -59,9 +60,14 @@ def stage_of(module: str) -> str | None:
 
 
 class Sampler:
-    """Counts where the main thread is, by stage and by function."""
+    """Counts where the main thread is, by stage and by function.
 
-    def __init__(self) -> None:
+    Args:
+        file: where it writes what it counted.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self.stages: Counter[str] = Counter()
         self.functions: Counter[str] = Counter()
 
@@ -81,24 +87,26 @@ class Sampler:
         self.stages.clear()
         self.functions.clear()
 
+    def write(self, number: int, frame: FrameType | None) -> None:
+        """Write what was counted, whole or not at all; a handler of signals."""
+        unfinished = self._file.with_suffix(".part")
+        unfinished.write_text(json.dumps({"stages": self.stages, "functions": dict(self.functions.most_common(40))}))
+        unfinished.rename(self._file)
+
 
 def main() -> None:
     """Run the command that the arguments name."""
     core, file, *command = sys.argv[1:]
     os.sched_setaffinity(0, {int(core)})
-    sampler = Sampler()
+    sampler = Sampler(Path(file))
     signal.signal(signal.SIGPROF, sampler.look)
     signal.signal(signal.SIGUSR1, sampler.clear)
+    signal.signal(signal.SIGUSR2, sampler.write)
     signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
     from monitor.cli import main as wardbeat
 
     sys.argv = ["wardbeat", *command]
-    try:
-        wardbeat()
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0.0)
-        found = {"stages": sampler.stages, "functions": dict(sampler.functions.most_common(40))}
-        Path(file).write_text(json.dumps(found))
+    wardbeat()
 
 
 if __name__ == "__main__":
