@@ -25,9 +25,9 @@ from typing import Any, Final
 
 import numpy as np
 from gmqtt import Client
-from gmqtt.mqtt.constants import MQTTv50, MQTTv311
 from gmqtt.storage import PersistentStorage
 
+from monitor.exceptions import WardbeatError
 from monitor.messages import UV_PER_UNIT, Chunk, encode, topic
 from simulators.faults import Fault, Message, Truth, with_faults
 from simulators.numbered import LEAD, number
@@ -42,6 +42,8 @@ PATIENTS: Final = 16
 """Signals that are made; further beds play them from another place."""
 
 _REST_S: Final = 0.001  # the shortest sleep: what falls due meanwhile is sent in one go
+_CONNECT_S: Final = 10.0
+_RECONNECT_S: Final = 0.5
 _FAREWELL_S: Final = 5.0  # for acknowledgements of the last messages
 _IN_A_ROW: Final = 64  # messages sent before the event loop has its turn, where they are late
 _HEADER: Final = 44
@@ -194,7 +196,8 @@ async def publish_load(
         sent: called with a bed's place and the number of its message just before that is given to its connection.
     """
     storages = [PersistentStorage() for _ in range(connections)]  # what is not acknowledged
-    clients = [await _connect(host, port, storage) for storage in storages]
+    clients = await asyncio.gather(*(_connect(host, port, storage) for storage in storages))
+    log.info("%d beds connected to the MQTT broker at %s:%d", len(beds), host, port)
     for place, bed in enumerate(beds):
         clients[place % connections].publish(topic(bed.id, "meta"), bed.meta(), qos=1, retain=True)
         clients[place % connections].publish(topic(bed.id, "status"), _status(True), qos=1, retain=True)
@@ -250,21 +253,23 @@ async def _send(
 
 
 async def _connect(host: str, port: int, storage: PersistentStorage) -> Any:
-    """Connect as MQTT 5 where the broker speaks it, else as 3.1.1."""
-    for version in (MQTTv50, MQTTv311):
-        client = Client(f"wardbeat-load-{secrets.token_hex(4)}", persistent_storage=storage)
-        client.set_config({"reconnect_retries": 0 if version == MQTTv50 else -1, "reconnect_delay": 1})
-        try:
-            async with asyncio.timeout(5.0):
-                await client.connect(host, port, version=version)
-        except Exception as error:
-            if version == MQTTv311:
-                raise
-            log.debug("no MQTT 5 at %s:%d: %s", host, port, error)
-            continue
-        client.set_config({"reconnect_retries": -1, "reconnect_delay": 1})
-        return client
-    raise AssertionError("a version of MQTT is tried last")
+    """Connect as MQTT 5; the client turns to 3.1.1 by itself where the broker knows no other, and connects again.
+
+    Raises:
+        WardbeatError: nobody answers there.
+    """
+    client = Client(f"wardbeat-load-{secrets.token_hex(4)}", persistent_storage=storage)
+    client.set_config({"reconnect_retries": -1, "reconnect_delay": _RECONNECT_S})
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            await client.connect(host, port)
+    except (OSError, TimeoutError) as error:
+        why = str(error) or "no answer"
+        remedy = "start the broker, or name another with --host and --port"
+        raise WardbeatError(
+            f"no connection to the MQTT broker ({why})", where=f"{host}:{port}", remedy=remedy
+        ) from None
+    return client
 
 
 def _status(online: bool) -> bytes:

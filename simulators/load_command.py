@@ -64,8 +64,6 @@ def play_load(
             def sent(bed: int, number: int) -> None:
                 times[bed, number] = time.monotonic()
 
-        log.info("%d beds over %d connections to %s:%d", len(beds), connections, host, port)
-
         async def run() -> None:
             me, loop = asyncio.current_task(), asyncio.get_running_loop()
             assert me is not None

@@ -155,7 +155,7 @@ async def _measure(plan: Plan, beds: Sequence[LoadBed], mine: int, its: int) -> 
         total = SETTLE_S + plan.seconds
         publisher = Child("the publisher", _publisher(plan, running.host, running.port, total, stamps))
         await stack.enter_async_context(publisher)
-        await publisher.wait_for_line(r"beds over", 120.0)
+        await publisher.wait_for_line(r"beds connected", 120.0)
         await asyncio.sleep(SETTLE_S)
         os.kill(monitor.pid, signal.SIGUSR1)
         known = [monitor.pid, publisher.pid, running.pid, os.getpid(), *(process.pid for process in probes)]

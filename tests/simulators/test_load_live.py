@@ -4,8 +4,10 @@ import asyncio
 
 import aiomqtt
 import numpy as np
+import pytest
 
 from monitor.broker import Broker
+from monitor.exceptions import WardbeatError
 from monitor.messages import decode, topic
 from simulators.load import load_of, publish_load
 from simulators.numbered import check, in_units
@@ -43,3 +45,9 @@ async def test_every_bed_arrives_whole_and_numbered():
         lead = np.concatenate([in_units(chunk.samples[:, 2]) for chunk in chunks])
         assert check(lead, 0) == []
     assert all(b'"NUMBER"' in meta.payload for meta in metas)
+
+
+async def test_a_broker_that_is_not_there_is_named():
+    beds = load_of([Bed("bed-01", find_scenario("sinus").patient(seed=1))], 1, rate=10.0)
+    with pytest.raises(WardbeatError, match=r"127\.0\.0\.1:9"):
+        await publish_load(beds, "127.0.0.1", 9, connections=1)
