@@ -139,10 +139,13 @@ async def _measure(plan: Plan, beds: Sequence[LoadBed], mine: int, its: int) -> 
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wardbeat-live-")))
         running = await stack.enter_async_context(broker(plan.broker))
-        os.environ["WARDBEAT_BROKER_IN_FLIGHT"] = str(running.in_flight)
-        os.environ["WARDBEAT_ALARM_LOG"] = str(folder / "alarms.jsonl")
-        os.environ["XDG_STATE_HOME"] = str(folder)  # what a monitor keeps, it keeps here
-        command = [sys.executable, "-m", "simulators.live.sampled", str(its), str(folder / "samples.json")]
+        settings = {
+            "WARDBEAT_BROKER_IN_FLIGHT": running.in_flight,
+            "WARDBEAT_ALARM_LOG": folder / "alarms.jsonl",
+            "XDG_STATE_HOME": folder,  # what a monitor keeps, it keeps here
+        }
+        command = ["env", *(f"{name}={value}" for name, value in settings.items())]
+        command += [sys.executable, "-m", "simulators.live.sampled", str(its), str(folder / "samples.json")]
         options = ["serve", "--broker", f"{running.host}:{running.port}", "--port", "0"]
         monitor = await stack.enter_async_context(Child("the monitor", command + options))
         url = (await monitor.wait_for_line(r"serving (http://\S+)", _READY_S))[1]
@@ -151,6 +154,9 @@ async def _measure(plan: Plan, beds: Sequence[LoadBed], mine: int, its: int) -> 
         watching = asyncio.create_task(viewer.run(url))
         stack.callback(watching.cancel)
         probes = [await _start_probe(core) for core in (mine, its)]
+        for process in probes:
+            assert process.stdin is not None
+            stack.callback(process.stdin.close)  # which ends it, whatever happens here
         stamps = folder / "stamps.npy"
         total = SETTLE_S + plan.seconds
         publisher = Child("the publisher", _publisher(plan, running.host, running.port, total, stamps))
