@@ -74,6 +74,8 @@ def _show(run: Live) -> None:
     for kind, delay in run.delays.items():
         delays.add_row(kind, f"{delay.count:,}", *(f"{ms:.1f}" for ms in (delay.p50, delay.p99, delay.worst)))
     console.print(delays)
+    if run.lost:
+        console.print(f"[bold]{run.lost:,} messages were never shown[/]: delays are those of the others, and too short")
     stages = Table("the monitor", box=box.SIMPLE_HEAD)
     stages.add_column("CPU us a bed-second", justify="right")
     stages.add_column("share", justify="right")
