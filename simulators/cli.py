@@ -115,11 +115,42 @@ def ward(
     rate: Rate = 10.0,
     speed: Speed = 1.0,
     json: Json = False,
+    connections: Annotated[
+        int, typer.Option(min=0, max=1000, help="Share so many connections (0: a device a bed).")
+    ] = 0,
+    numbered: Annotated[bool, typer.Option("--numbered", help="Send a third lead that counts the samples.")] = False,
+    fault: Annotated[
+        list[str] | None, typer.Option(metavar="KIND:...", help="For instance drop:p=0.01; more than one may be given.")
+    ] = None,
+    truth: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every fault as a line of JSON.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.0, help="Stop after so long (0: never).")] = 0.0,
+    stamps: Annotated[Path | None, typer.Option(hidden=True, help="Array of the times of sending.")] = None,
 ) -> None:
-    """Play the demo ward: MIT-BIH records where the database is found, synthetic patients otherwise."""
+    """Play the demo ward: MIT-BIH records where the database is found, synthetic patients otherwise.
+
+    A device a bed is the ward as it would be. Shared connections, or any of
+    the options after them, are for load and for tests: a minute of sixteen
+    patients is made ahead, every bed plays one of them over and over, and no
+    bed has a last will of its own. Faults are
+
+    drop, stop, duplicate, reorder, jitter, corrupt - each with p=PROBABILITY
+    or every=SECONDS,for=SECONDS, and times=, by=, max=SECONDS, bits=.
+    """
     from simulators.sources import find_mitdb
     from simulators.ward import demo_ward, ward_of
 
+    if connections or numbered or fault or truth or seconds or stamps:
+        from simulators.load import PATIENTS, load_of
+        from simulators.load_command import play_load
+
+        if speed != 1.0 or json:
+            raise typer.BadParameter("--speed and --json are for a device a bed")
+        some = min(beds, PATIENTS)
+        database = None if synthetic else find_mitdb()
+        patients = ward_of(scenario, some, seed=seed) if scenario else demo_ward(some, database=database, seed=seed)
+        load = load_of(patients, beds, rate=rate, numbered=numbered)
+        play_load(load, host, port, connections or 4, seconds or float("inf"), fault or (), seed, truth, stamps)
+        return
     if scenario:
         _play(ward_of(scenario, beds, seed=seed), host, port, rate, speed, json)
         return

@@ -40,7 +40,13 @@ _COMMANDS: Final = {
     "config": ("monitor.cli.config:app", "Show what is set, and where it comes from."),
 }
 
-_GUESTS: Final = {"bench": {"kernel": "trainer.cli:kernel", "standard": "trainer.cli:standard"}}
+_GUESTS: Final = {
+    "bench": {
+        "kernel": "trainer.cli:kernel",
+        "live": "simulators.live.command:live",
+        "standard": "trainer.cli:standard",
+    }
+}
 """Commands that live elsewhere than the group in which they are called: group -> command -> where."""
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from monitor.cli.terminal import page, progress_console
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from monitor.benchmark import Result
     from monitor.classifier import Models
 
@@ -23,6 +25,9 @@ app = typer.Typer(
 )
 
 
+MOST_BEDS: Final = 1024
+
+
 @app.callback()
 def bench() -> None:
     """Measure speed on this machine."""
@@ -30,7 +35,7 @@ def bench() -> None:
 
 @app.command()
 def ward(
-    beds: Annotated[int, typer.Option(min=1, max=1024, help="How many beds.")] = 64,
+    beds: Annotated[str, typer.Option(metavar="N,...", help="How many beds, 1-1024; of several, the curve.")] = "64",
     seconds: Annotated[float, typer.Option(min=1, max=300, help="Seconds of signal a bed.")] = 60.0,
     chunk: Annotated[int, typer.Option(min=1, max=4096, help="Samples a message, at 360 Hz.")] = 36,
     leads: Annotated[int, typer.Option(min=1, max=2, help="Leads a bed.")] = 2,
@@ -48,12 +53,14 @@ def ward(
     Told are the processor time of this process (CPU us a bed-second, and how
     many times real time one core manages), its parts by wall time, and the
     wall time of a call: medians over repetitions after a warm-up. MQTT,
-    decoding and the page are not in it.
+    decoding and the page are not in it. Of several numbers of beds, as in
+    16,64,256,1000, what a bed costs in each is told besides.
     """
     from rich.progress import Progress
 
     from monitor.exceptions import ConfigError
 
+    wards = _numbers(beds)
     console = progress_console()
     with console.status("loading the model and the kernels"):
         from monitor.benchmark import Plan, measure
@@ -62,24 +69,35 @@ def ward(
         one, two = models or (None, None)
     # Drawn between repetitions only: a bar that a thread draws would be measured too.
     with Progress(console=console, transient=True, auto_refresh=False) as progress:
-        task = progress.add_task("measuring", total=repetitions)
+        task = progress.add_task("measuring", total=repetitions * len(wards))
         progress.refresh()
 
         def done(number: int) -> None:
-            progress.update(task, completed=number, refresh=True)
+            progress.update(task, advance=1, refresh=True)
 
-        result = measure(Plan(beds, seconds, chunk, leads, repetitions), one, done, two_leads=two)
+        results = [measure(Plan(n, seconds, chunk, leads, repetitions), one, done, two_leads=two) for n in wards]
     sha256 = None if models is None else models.digests["model_sha256"]
-    _show(result, "by rule" if sha256 is None else f"by model {sha256[:12]}")
+    for result in results:
+        _show(result, "by rule" if sha256 is None else f"by model {sha256[:12]}")
+    if len(results) > 1:
+        _show_curve(results)
     if json_file is not None:
         digests = {"model_sha256": None} if models is None else models.digests
-        document = {"bench": "ward", **digests, **asdict(result)}
+        curve = {"curve": [asdict(result) for result in results]} if len(results) > 1 else asdict(results[0])
+        document = {"bench": "ward", **digests, **curve}
         try:
             json_file.write_text(json.dumps(document, indent=1) + "\n")
         except OSError as error:
             raise ConfigError(
                 f"cannot be written ({error.strerror})", where=str(json_file), remedy="name a file in a folder there is"
             ) from None
+
+
+def _numbers(text: str) -> list[int]:
+    numbers = [int(word) if word.strip().isdecimal() else 0 for word in text.split(",")]
+    if not all(1 <= number <= MOST_BEDS for number in numbers):
+        raise typer.BadParameter(f"{text!r} is not one or more numbers from 1 to {MOST_BEDS}", param_hint="--beds")
+    return numbers
 
 
 def _models() -> Models:
@@ -114,3 +132,17 @@ def _show(result: Result, named: str) -> None:
         "(near 1: the machine was quiet)",
         style="dim",
     )
+
+
+def _show_curve(results: Sequence[Result]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table("beds", box=box.SIMPLE_HEAD)
+    for name in ("CPU us a bed-second", "of the first", "a call, p50 ms", "p99 ms"):
+        table.add_column(name, justify="right")
+    for result in results:
+        us, ratio = result.us_per_bed_second, result.us_per_bed_second / results[0].us_per_bed_second
+        calls = f"{result.feed_p50_ms:.2f}", f"{result.feed_p99_ms:.2f}"
+        table.add_row(str(result.plan.beds), f"{us:.1f}", f"{ratio:.2f}", *calls)
+    page().print(table)

@@ -31,6 +31,15 @@ def test_ward_is_told_in_a_table_and_written_as_json(tmp_path: Path) -> None:
     assert list(document["stages"]) == list(STAGES)
 
 
+def test_several_numbers_of_beds_make_a_curve(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    words = ["ward", "--beds", "1,3", "--seconds", "2", "--repetitions", "1", "--no-model", "--json", str(file)]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert "of the first" in result.stdout
+    curve = json.loads(file.read_text())["curve"]
+    assert [point["plan"]["beds"] for point in curve] == [1, 3]
+
+
 def test_help_says_what_is_measured() -> None:
     text = " ".join(CliRunner().invoke(app, ["ward", "--help"]).stdout.split())
     for words in ("Ward.feed", "record 208", "processor time", "warm-up"):
@@ -49,6 +58,16 @@ def test_a_model_that_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert isinstance(result.exception, ModelError)
 
 
-@pytest.mark.parametrize("option", [("--beds", "0"), ("--seconds", "0"), ("--chunk", "5000"), ("--leads", "3")])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--beds", "0"),
+        ("--beds", "16,2000"),
+        ("--beds", "x"),
+        ("--seconds", "0"),
+        ("--chunk", "5000"),
+        ("--leads", "3"),
+    ],
+)
 def test_numbers_out_of_range(option: tuple[str, str]) -> None:
     assert CliRunner().invoke(app, ["ward", *option]).exit_code == 2

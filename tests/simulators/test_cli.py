@@ -6,6 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+import simulators.load_command
 import simulators.player
 from simulators.cli import app
 from simulators.scenario import scenario_names
@@ -55,6 +56,38 @@ def test_ward_plays_one_scenario_from_a_file(played, tmp_path):
     path.write_text('alias = "Mine"\n[[story]]\nrhythm = "sinus"\nseconds = 10\n', encoding="utf-8")
     assert call("ward", "--beds", "2", "--scenario", str(path)).exit_code == 0
     assert [bed.alias for bed in played[0][0]] == ["Mine", "Mine"]
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """What the command would have put on a broker over shared connections."""
+    calls = []
+    monkeypatch.setattr(simulators.load_command, "play_load", lambda *arguments: calls.append(arguments))
+    return calls
+
+
+def test_ward_shares_connections_for_load(loaded, played, tmp_path):
+    options = ["--numbered", "--seconds", "5", "--fault", "drop:p=0.1", "--fault", "jitter:max=1", "--seed", "3"]
+    words = ["ward", "--beds", "20", "--scenario", "sinus", "--rate", "4", "--truth", str(tmp_path / "t"), *options]
+    assert call(*words).exit_code == 0
+    [(beds, host, port, connections, seconds, faults, seed, truth, stamps)] = loaded
+    assert (len(beds), beds[0].loop.rate, beds[0].loop.numbered) == (20, 4.0, True)
+    assert (host, port, connections, seconds, seed, stamps) == ("127.0.0.1", 1883, 4, 5.0, 3, None)
+    assert (list(faults), truth) == (["drop:p=0.1", "jitter:max=1"], tmp_path / "t")
+    assert not played
+
+
+def test_load_takes_no_speed(loaded):
+    assert call("ward", "--connections", "2", "--speed", "2").exit_code == 2
+    assert not loaded
+
+
+def test_a_fault_that_is_none_is_answered_in_one_line():
+    words = ["ward", "--beds", "1", "--scenario", "sinus", "--fault", "drip"]
+    done = subprocess.run([sys.executable, "-m", "simulators", *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("wardbeat: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_scenarios_are_listed():
