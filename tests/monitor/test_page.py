@@ -168,7 +168,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """An empty page; whatever goes wrong in it fails the test."""
-    page = await browser.new_page(viewport={"width": 1280, "height": 720})
+    page = await browser.new_page(viewport={"width": 1280, "height": 720}, color_scheme="dark")
     page.set_default_timeout(DEADLINE_MS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -198,6 +198,11 @@ async def open_wall(page: Page, source: Source) -> None:
     await page.goto(source.hub.url)
     await page.wait_for_selector('#link[data-state="live"]')
     await page.wait_for_selector(".tile")
+
+
+async def open_settings(page: Page, bed: str) -> None:
+    await page.click(f"[data-bed={bed}] .name button")
+    await page.click("#bed-view .set")
 
 
 async def text_of(page: Page, selector: str, text: str) -> None:
@@ -410,7 +415,7 @@ async def test_audio_is_paused_for_a_bed_and_for_the_ward(
 
 async def test_a_bed_is_set_in_its_dialog(page: Page, source: Source, commands: asyncio.Queue[FromPerson]) -> None:
     await open_wall(page, source)
-    await page.click("[data-bed=bed-01] .name button")
+    await open_settings(page, "bed-01")
     dialog = page.locator("#bed-dialog")
     assert await dialog.locator("h2").inner_text() == "bed-01"
     assert await dialog.locator("[name=high]").input_value() == "120"
@@ -427,14 +432,14 @@ async def test_a_bed_is_set_in_its_dialog(page: Page, source: Source, commands: 
 
     source.change("bed-01", limits=replace(PROFILES["adult"], high=130.0, vt_count=4), high=130.0)
     await page.wait_for_selector("#bed-dialog .apply:disabled")
-    await text_of(page, "[data-bed=bed-01] .limits .high", "130")
+    await text_of(page, "#bed-view .limits .high", "130")
 
     await dialog.locator(".profiles span >> nth=2").click()
     assert await asyncio.wait_for(commands.get(), 5) == SetProfile("bed-01", "neonatal", "wall")
     await dialog.locator("[name=paced]").check()
     assert await asyncio.wait_for(commands.get(), 5) == SetPaced("bed-01", True, "wall")
     source.change("bed-01", limits=replace(PROFILES["neonatal"], paced=True), profile="neonatal")
-    await page.wait_for_selector("[data-bed=bed-01] .paced:not([hidden])")
+    await page.wait_for_selector("#bed-view .paced:not([hidden])")
     assert await dialog.locator("[name=low]").input_value() == "100"
 
     await dialog.locator(".relearn").click()
@@ -452,7 +457,7 @@ async def test_a_bed_is_set_in_its_dialog(page: Page, source: Source, commands: 
 
 async def test_limits_that_the_monitor_refuses_are_said(page: Page, source: Source) -> None:
     await open_wall(page, source)
-    await page.click("[data-bed=bed-01] .name button")
+    await open_settings(page, "bed-01")
     await page.fill("#bed-dialog [name=low]", "125")
     await page.click("#bed-dialog .apply")
     await page.wait_for_function(
@@ -581,7 +586,7 @@ async def test_walls_of_every_size_fit(page: Page, source: Source) -> None:
             await page.goto(hub.url)
             await page.wait_for_function(f"() => document.querySelectorAll('.tile').length === {count}")
             await page.wait_for_function(f"() => {columns} === {expected}")
-            assert await page.evaluate(fits)
+            await page.wait_for_function(fits)
     await page.set_viewport_size({"width": 390, "height": 844})
     await page.wait_for_function(f"() => {columns} === 1")
     assert await page.evaluate("document.documentElement.scrollWidth") <= 390
