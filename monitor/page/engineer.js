@@ -33,7 +33,8 @@ export class Engineer {
     this.coming = [];
     /** The least delay of a message, ms of both clocks: the quickest is taken for none. */
     this.quickest = Infinity;
-    this.bytes = 0;
+    /** Bytes received when it was opened. */
+    this.received = NaN;
     this.since = performance.now();
   }
 
@@ -53,7 +54,6 @@ export class Engineer {
   arrived(segments, time, beds) {
     if (!this.open) return;
     this.quickest = Math.min(this.quickest, Date.now() - time * 1000);
-    this.bytes += segments[0]?.units.buffer.byteLength ?? 0;
     const sent = time * 1000 + this.quickest;
     for (const { index, first, units, leads } of segments) {
       if (beds[index]) this.coming.push({ bed: beds[index], end: first + units.length / leads, sent });
@@ -79,9 +79,10 @@ export class Engineer {
     });
   }
 
-  /** @param {import("./bed.js").Bed[]} beds */
-  show(beds) {
+  /** @param {import("./bed.js").Bed[]} beds @param {number} received  bytes since the page was opened */
+  show(beds, received) {
     if (!this.open) return;
+    if (Number.isNaN(this.received)) this.received = received;
     const seconds = (performance.now() - this.since) / 1000;
     const buffers = beds.filter((bed) => bed.ring.end >= 0).map((bed) => (1000 * (bed.ring.end - bed.playout.position)) / FS);
     const mean = this.gaps.reduce((sum, gap) => sum + gap, 0) / this.gaps.length;
@@ -93,7 +94,7 @@ export class Engineer {
     this.tell("latency95", quantile(this.latencies, 0.95), 0);
     this.tell("buffer", quantile(buffers, 0.5), 0);
     this.tell("least", Math.min(...buffers), 0);
-    this.tell("bytes", this.bytes / 1000 / seconds, 1);
+    this.tell("bytes", (received - this.received) / 1000 / seconds, 1);
   }
 
   /** @param {string} name @param {number} value @param {number} digits */

@@ -358,7 +358,7 @@ function refresh() {
   showCounts();
   sound.update(lost ? LOST : alarms.byId.values());
   showAudio(sound.state, pauseLeft());
-  engineer.show(beds);
+  engineer.show(beds, feed.bytes);
   arrangementDue ||= top() !== arrangedTop;
   dialog.refresh(time);
   if (!notice.hidden && performance.now() > noticeUntil) notice.hidden = true;

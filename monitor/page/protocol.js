@@ -126,6 +126,8 @@ export class Feed {
     /** @type {WebSocket|null} */
     this.socket = null;
     this.failures = 0;
+    /** Received since the page was opened; text counts a byte a character. */
+    this.bytes = 0;
     this.connect();
     setInterval(() => this.watch(), 500);
   }
@@ -166,6 +168,7 @@ export class Feed {
   /** @param {string|ArrayBuffer} data */
   receive(data) {
     this.heard = performance.now();
+    this.bytes += data instanceof ArrayBuffer ? data.byteLength : data.length;
     if (data instanceof ArrayBuffer) {
       const { time, segments } = parseWaves(data);
       this.handlers.waves(segments, time);

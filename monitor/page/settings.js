@@ -5,7 +5,7 @@
  * @property {"bed"|"alarm"} sort
  * @property {number} gain    mm/mV
  * @property {number} speed   mm/s
- * @property {"auto"|"1"} leads  as many as there is room for, or one
+ * @property {"auto"|"1"|"2"} leads  as many as there is room for, or so many
  * @property {"auto"|"light"|"dark"} theme
  * @property {boolean} sound
  * @property {boolean} beep   whether R waves are heard
@@ -22,7 +22,7 @@ const CHOICES = {
   sort: ["bed", "alarm"],
   gain: [5, 10, 20],
   speed: [12.5, 25, 50],
-  leads: ["auto", "1"],
+  leads: ["auto", "1", "2"],
   theme: ["auto", "light", "dark"],
   sound: [true, false],
   beep: [true, false],

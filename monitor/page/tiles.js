@@ -100,7 +100,7 @@ export class Tile {
   fit() {
     const { leads } = this.bed.info;
     const fitting = Math.floor(this.strip.clientHeight / LANE_HEIGHT);
-    const names = leads.slice(0, settings.leads === "1" ? 1 : Math.max(1, fitting));
+    const names = leads.slice(0, settings.leads === "auto" ? Math.max(1, fitting) : Number(settings.leads));
     const { gain, speed } = settings;
     this.pin.setAttribute("aria-pressed", String(settings.pins.includes(this.bed.info.bed)));
     for (const lane of this.lanes) lane.remove();

@@ -203,5 +203,3 @@ async def text_of(page: Page, selector: str, text: str) -> None:
 
 async def until_pixels(page: Page, colour: list[int], least: int) -> None:
     await page.wait_for_function(f"([colour, least]) => ({COUNT_PIXELS})(colour) >= least", arg=[colour, least])
-
-

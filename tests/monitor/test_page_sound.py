@@ -141,7 +141,10 @@ async def test_only_the_gravest_alarm_is_heard_and_a_graver_one_cuts_in(page: Pa
 SPY = """() => {
   window.tones = [];
   const start = OscillatorNode.prototype.start;
-  OscillatorNode.prototype.start = function (when) { window.tones.push(this.frequency.value); return start.call(this, when); };
+  OscillatorNode.prototype.start = function (when) {
+    window.tones.push(this.frequency.value);
+    return start.call(this, when);
+  };
 }"""
 
 
@@ -189,7 +192,9 @@ async def test_the_beep_coincides_with_the_heart_of_the_bed_in_view(page: Page, 
     assert apart in (1, 2)
 
 
-async def test_sound_that_the_browser_blocks_is_said_and_a_touch_brings_a_tone(source: Source, browser: Browser) -> None:
+async def test_sound_that_the_browser_blocks_is_said_and_a_touch_brings_a_tone(
+    source: Source, browser: Browser
+) -> None:
     flags = [flag for flag in FLAGS if "autoplay" not in flag]
     strict = await browser.browser_type.launch(executable_path=CHROMIUM, args=flags)
     page = await strict.new_page()
