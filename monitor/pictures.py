@@ -75,14 +75,19 @@ async def _bed_in_alarm(page: Page) -> str:
 
 async def _film(page: Page, file: Path) -> None:
     """The page in motion, as an animated WebP."""
-    from PIL import Image
-
-    shots = []
+    shots: list[bytes] = []
     clock = asyncio.get_running_loop()
     began = clock.time()
     for number in range(FRAMES):
-        shots.append(Image.open(io.BytesIO(await page.screenshot(type="jpeg", quality=92))))
+        shots.append(await page.screenshot(type="jpeg", quality=92))
         await asyncio.sleep(max(0.0, began + (number + 1) / PER_SECOND - clock.time()))
     took = 1000 * (clock.time() - began) / FRAMES
-    half = [shot.resize((shot.width * 3 // 4, shot.height * 3 // 4)) for shot in shots]
-    half[0].save(file, save_all=True, append_images=half[1:], duration=round(took), loop=0, quality=60)
+    await asyncio.to_thread(_animate, shots, round(took), file)  # seconds, and the ward runs in this process
+
+
+def _animate(shots: list[bytes], ms: int, file: Path) -> None:
+    from PIL import Image
+
+    small = (1200, 675)
+    first, *rest = [Image.open(io.BytesIO(shot)).resize(small) for shot in shots]
+    first.save(file, save_all=True, append_images=rest, duration=ms, loop=0, quality=60)

@@ -148,7 +148,7 @@ export class BedView {
     const entries = alarms.map((alarm) => {
       const how = alarm.ended
         ? `${clock(alarm.since)} to ${clock(alarm.ended)}${alarm.reason ? `, ${alarm.reason}` : ""}`
-        : `since ${clock(alarm.since)}${isAcknowledged(alarm) ? `, acknowledged by ${alarm.by ?? "somebody"}` : ""}`;
+        : `since ${clock(alarm.since)}${stateOf(alarm)}`;
       return { id: `${alarm.id} ${how}`, text: alarm.text, how, priority: alarm.priority, ended: Boolean(alarm.ended) };
     });
     const key = entries.map((entry) => entry.id).join("\n");
@@ -157,6 +157,12 @@ export class BedView {
     this.story.replaceChildren(...entries.map(storyLine));
     find(this.element, ".no-story").hidden = entries.length > 0;
   }
+}
+
+/** What is to be said of an alarm that stands. @param {import("./protocol.js").AlarmEvent} alarm */
+function stateOf(alarm) {
+  if (isAcknowledged(alarm)) return `, acknowledged by ${alarm.by ?? "somebody"}`;
+  return alarm.state === "latched" ? ", ended, still to be acknowledged" : "";
 }
 
 /** @param {{text: string, how: string, priority: string, ended: boolean}} entry */

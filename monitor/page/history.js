@@ -88,11 +88,20 @@ export class History {
     point.good += (Number(analysed) - point.good) / n;
   }
 
+  /** The page comes back: what is not active any more ended while it heard nothing. @param {AlarmEvent[]} active @param {number} time  unix s */
+  comeBack(active, time) {
+    const ids = new Set(active.map((alarm) => alarm.id));
+    for (const alarm of this.alarms) {
+      if (!alarm.ended && !ids.has(alarm.id)) Object.assign(alarm, { ended: time, reason: "or before: the monitor was out of reach" });
+    }
+    for (const alarm of active) this.tell(alarm);
+  }
+
   /** @param {AlarmEvent} alarm */
   tell(alarm) {
     const at = this.alarms.findIndex((known) => known.id === alarm.id);
     const ended = alarm.state === "cleared" ? { ended: alarm.time } : {};
-    if (at >= 0) this.alarms[at] = { ...this.alarms[at], ...alarm, ...ended };
+    if (at >= 0) this.alarms[at] = { ...alarm, ...ended };
     else this.alarms.unshift({ ...alarm, ...ended });
     this.alarms.length = Math.min(this.alarms.length, ALARMS);
   }

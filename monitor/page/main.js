@@ -67,7 +67,10 @@ const feed = new Feed(`${location.origin.replace(/^http/, "ws")}/ws`, {
     tiles = new Map();
     beds = [];
     alarms.reset(active);
-    for (const alarm of active) histories.of(alarm.bed).tell(alarm);
+    for (const { bed } of infos) {
+      const own = active.filter((alarm) => alarm.bed === bed);
+      histories.of(bed).comeBack(own, monitorTime());
+    }
     toldShown = new Set();
     for (const info of infos) addBed(info);
     find(document, "#empty").hidden = infos.length > 0;

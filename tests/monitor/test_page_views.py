@@ -230,6 +230,13 @@ async def test_light_and_dark_follow_the_system_and_the_switch(page: Page, sourc
     await until_pixels(page, INK, 200)
 
 
+# Stop the flashing while everything is lit.
+STOP_LIT = """() => {
+  const { high, medium } = document.documentElement.dataset;
+  if (high === "on" && medium === "on") window.requestAnimationFrame = () => 0;
+  return high === "on" && medium === "on";
+}"""
+
 # Linear RGB as a deuteranope sees it: Machado, Oliveira and Fernandes 2009, doi:10.1109/TVCG.2009.113, severity 1.
 DEUTERANOPIA = np.array(
     [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
@@ -253,12 +260,12 @@ async def test_priorities_stay_apart_for_the_colour_blind(page: Page, source: So
     await open_wall(page, source)
     for alarm in (LOW, MEDIUM, HIGH):
         source.tell(alarm)
+    await page.wait_for_selector("[data-bed=bed-02] .alarm")
+    await page.wait_for_function(STOP_LIT, polling=20)
     fills, shapes = {}, set()
     for alarm in (HIGH, MEDIUM, LOW):
         line = page.locator(f"[data-bed={alarm.bed}] .alarm")
         await line.wait_for()
-        if alarm is not LOW:
-            await page.wait_for_selector(f":root[data-{alarm.priority}=on]", state="attached")
         image = np.asarray(Image.open(io.BytesIO(await line.screenshot())).convert("RGB"))
         fills[alarm.priority] = as_seen(image[4, image.shape[1] // 2].astype(float))
         shape = await line.locator(".shape").evaluate(
@@ -327,6 +334,8 @@ async def test_a_bed_in_view_outlives_the_monitor(page: Page, browser: Browser) 
         running = asyncio.create_task(source.run())
         await page.goto(f"{hub.url}#bed=bed-02")
         await text_of(page, "#bed-view .rate", "72")
+        source.tell(HIGH)
+        await text_of(page, ".story b", HIGH.text)
         running.cancel()
         port = hub.port
     await page.wait_for_selector("#banner:not([hidden])")
@@ -334,4 +343,6 @@ async def test_a_bed_in_view_outlives_the_monitor(page: Page, browser: Browser) 
     async with Hub(asyncio.Queue(8), port=port) as hub:
         running = asyncio.create_task(Source(hub).run())
         await text_of(page, "#bed-view .rate", "72")
+        await page.wait_for_selector(".story .ended")
+        assert "out of reach" in await page.inner_text(".story span")
         running.cancel()
