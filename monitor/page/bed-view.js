@@ -8,6 +8,7 @@ import { Tile } from "./tiles.js";
 
 /** @typedef {import("./history.js").History} History */
 /** @typedef {import("./history.js").NamedBeat} NamedBeat */
+/** @typedef {import("./history.js").Point} Point */
 /** @typedef {import("./charts.js").Spot} Spot */
 
 /** RR intervals shown, s of signal and s of length. */
@@ -15,7 +16,6 @@ const TACHOGRAM_S = 120;
 const LONGEST_RR = 2;
 /** A trend is at least this long, s. */
 const SHORTEST_TREND_S = 600;
-const MOST_PVC = 20;
 const CLASSES = /** @type {const} */ (["N", "S", "V", "F", "Q"]);
 const PATH = "#bed=";
 
@@ -86,9 +86,10 @@ export class BedView {
     const left = bed.pausedUntil - now;
     this.pause.setAttribute("aria-pressed", String(left > 0));
     setText(find(this.pause, "span"), left > 0 ? `Resume audio ${countDown(left)}` : "Pause audio");
-    this.showBeat(history, !this.tile.element.classList.contains("stale"));
-    this.showIntervals(history, bed.ring.end);
-    this.showTrends(history, time);
+    const current = !this.tile.stale;
+    this.showBeat(history, current);
+    this.showIntervals(history, bed.ring.end, current);
+    this.showTrends(history, time, current);
     this.showStory(history);
   }
 
@@ -107,40 +108,57 @@ export class BedView {
     setText(find(panel, ".leads"), reasons.length > 0 ? `Not trusted: ${reasons.join(", ")}` : "");
   }
 
-  /** @param {History} history @param {number} end  360 Hz index */
-  showIntervals({ beats }, end) {
-    const first = end - TACHOGRAM_S * FS;
-    const shown = beats.filter((beat) => beat.index > first && beat.rr < 2 * LONGEST_RR);
-    this.intervals.scatter(
-      shown.map(({ index, rr, symbol }) => ({ x: (index - first) / (TACHOGRAM_S * FS), y: rr / LONGEST_RR, kind: symbol })),
-    );
-    const last = shown[shown.length - 1];
-    this.intervals.line([], last ? `RR intervals, the last ${Math.round(1000 * last.rr)} ms` : "RR intervals: none yet");
-    setText(find(this.intervals.element, ".now"), last ? `${Math.round(1000 * last.rr)} ms` : "---");
+  /** @param {History} history @param {number} end  360 Hz index @param {boolean} current */
+  showIntervals({ beats }, end, current) {
+    const span = TACHOGRAM_S * FS;
+    const shown = beats.filter((beat) => beat.index > end - span && beat.rr < 2 * LONGEST_RR);
+    const place = (/** @type {NamedBeat} */ { index }) => (index - end + span) / span;
+    this.intervals.scatter(shown.map((beat) => ({ x: place(beat), y: beat.rr / LONGEST_RR, kind: beat.symbol })));
+    const last = current ? shown[shown.length - 1] : undefined;
+    const words = last ? `${Math.round(1000 * last.rr)} ms` : "---";
+    this.intervals.line([], `RR intervals, the last: ${words}`);
+    setText(find(this.intervals.element, ".now"), words);
   }
 
-  /** @param {History} history @param {number} time  unix s */
-  showTrends({ trend }, time) {
-    const start = Math.min(trend[0]?.time ?? time, time - SHORTEST_TREND_S);
-    const x = (/** @type {number} */ at) => (at - start) / (time - start);
-    const [rate, pvc, fibrillating, good] = this.trends;
-    const rates = trend.flatMap((point) => point.rate ?? []);
+  /** @param {History} history @param {number} time  unix s @param {boolean} current */
+  showTrends({ trend }, time, current) {
+    const rates = trend.flatMap(({ rate }) => rate ?? []);
     const low = Math.max(0, Math.floor((Math.min(60, ...rates) - 10) / 20) * 20);
     const high = Math.ceil((Math.max(100, ...rates) + 10) / 20) * 20;
-    setText(find(rate.element, ".top"), String(high));
-    setText(find(rate.element, ".bottom"), String(low));
-    for (const [chart, name, value, text] of /** @type {[Chart, string, (p: import("./history.js").Point) => number|null, (p: import("./history.js").Point) => string][]} */ ([
-      [rate, "heart rate", (p) => p.rate && (p.rate - low) / (high - low), (p) => (p.rate === null ? "---" : `${Math.round(p.rate)} bpm`)],
-      [pvc, "PVCs a minute", (p) => p.pvc === null ? null : p.pvc / MOST_PVC, (p) => (p.pvc === null ? "---" : String(p.pvc))],
-      [fibrillating, "atrial fibrillation", (p) => p.fibrillating, () => `${Math.round(100 * mean(trend.map((p) => p.fibrillating)))} %`],
-      [good, "analysable signal", (p) => p.good, () => `${Math.round(100 * mean(trend.map((p) => p.good)))} %`],
-    ])) {
-      const last = trend[trend.length - 1];
-      const spots = trend.flatMap((p) => [{ x: x(p.time), y: value(p) }, { x: x(p.time + TREND_S), y: value(p) }]);
-      const words = last ? text(last) : "---";
-      chart.line(spots, `Trend of ${name}: ${words}`);
-      setText(find(chart.element, ".now"), words);
+    const most = Math.max(20, ...trend.map(({ pvc }) => Math.ceil((pvc ?? 0) / 20) * 20));
+    const last = current ? trend[trend.length - 1] : undefined;
+    const whole = (/** @type {number|null|undefined} */ value, unit = "") =>
+      value == null ? "---" : `${Math.round(value)}${unit}`;
+    const share = (/** @type {number[]} */ shares) => `${Math.round(100 * mean(shares))} %`;
+    const [rate, pvc, fibrillating, good] = this.trends;
+    this.draw(rate, "heart rate", trend, time, (p) => p.rate, low, high, whole(last?.rate, " bpm"));
+    this.draw(pvc, "PVCs a minute", trend, time, (p) => p.pvc, 0, most, whole(last?.pvc));
+    const burden = share(trend.map((p) => p.fibrillating));
+    this.draw(fibrillating, "atrial fibrillation", trend, time, (p) => 100 * p.fibrillating, 0, 100, burden);
+    this.draw(good, "analysable signal", trend, time, (p) => 100 * p.good, 0, 100, share(trend.map((p) => p.good)));
+  }
+
+  /**
+   * Draw one trend.
+   * @param {Chart} chart @param {string} name @param {Point[]} trend @param {number} time  unix s
+   * @param {(point: Point) => number|null} value @param {number} low @param {number} high @param {string} words
+   */
+  draw(chart, name, trend, time, value, low, high, words) {
+    const start = Math.min(trend[0]?.time ?? time, time - SHORTEST_TREND_S);
+    const x = (/** @type {number} */ at) => (at - start) / (time - start);
+    /** @type {Spot[]} */
+    const spots = [];
+    for (const [place, point] of trend.entries()) {
+      const known = value(point);
+      const y = known === null ? null : (known - low) / (high - low);
+      // Nothing was heard in between: a gap.
+      if (place > 0 && point.time - trend[place - 1].time > 2 * TREND_S) spots.push({ x: x(point.time), y: null });
+      spots.push({ x: x(point.time), y }, { x: x(Math.min(time, point.time + TREND_S)), y });
     }
+    setText(find(chart.element, ".top"), words.endsWith("%") ? `${high} %` : String(high));
+    setText(find(chart.element, ".bottom"), String(low));
+    chart.line(spots, `Trend of ${name}: ${words}`);
+    setText(find(chart.element, ".now"), words);
   }
 
   /** @param {History} history */
@@ -149,7 +167,8 @@ export class BedView {
       const how = alarm.ended
         ? `${clock(alarm.since)} to ${clock(alarm.ended)}${alarm.reason ? `, ${alarm.reason}` : ""}`
         : `since ${clock(alarm.since)}${stateOf(alarm)}`;
-      return { id: `${alarm.id} ${how}`, text: alarm.text, how, priority: alarm.priority, ended: Boolean(alarm.ended) };
+      const { id, text, priority } = alarm;
+      return { id: `${id} ${how}`, text, how, priority, ended: Boolean(alarm.ended) };
     });
     const key = entries.map((entry) => entry.id).join("\n");
     if (this.story.dataset.key === key) return;

@@ -19,7 +19,11 @@ export class Chart {
     element.append(this.svg);
   }
 
-  /** A line through spots; broken where one is unknown. @param {Spot[]} spots @param {string} label  what it shows, in words */
+  /**
+   * A line through spots; broken where one is unknown.
+   * @param {Spot[]} spots
+   * @param {string} label  what it shows, in words
+   */
   line(spots, label) {
     let pen = "M";
     let path = "";

@@ -29,7 +29,10 @@ export class Engineer {
     this.latencies = [];
     this.dropped = 0;
     this.last = 0;
-    /** Samples on their way to the screen: bed, index, when they were due at this screen at best (ms). @type {{bed: import("./bed.js").Bed, end: number, sent: number}[]} */
+    /**
+     * Samples on their way to the screen: index after the last, when they came at the quickest (ms).
+     * @type {{bed: import("./bed.js").Bed, end: number, sent: number}[]}
+     */
     this.coming = [];
     /** The least delay of a message, ms of both clocks: the quickest is taken for none. */
     this.quickest = Infinity;
@@ -48,7 +51,9 @@ export class Engineer {
   }
 
   /**
-   * A frame of waveforms came. @param {import("./protocol.js").Segment[]} segments @param {number} time  the monitor's, unix s
+   * A frame of waveforms came.
+   * @param {import("./protocol.js").Segment[]} segments
+   * @param {number} time  the monitor's, unix s
    * @param {import("./bed.js").Bed[]} beds
    */
   arrived(segments, time, beds) {
@@ -84,7 +89,8 @@ export class Engineer {
     if (!this.open) return;
     if (Number.isNaN(this.received)) this.received = received;
     const seconds = (performance.now() - this.since) / 1000;
-    const buffers = beds.filter((bed) => bed.ring.end >= 0).map((bed) => (1000 * (bed.ring.end - bed.playout.position)) / FS);
+    const playing = beds.filter((bed) => bed.ring.end >= 0);
+    const buffers = playing.map((bed) => (1000 * (bed.ring.end - bed.playout.position)) / FS);
     const mean = this.gaps.reduce((sum, gap) => sum + gap, 0) / this.gaps.length;
     this.tell("fps", 1000 / mean, 1);
     this.tell("dropped", this.dropped, 0);

@@ -3,6 +3,7 @@
 import { FS } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").AlarmEvent} AlarmEvent */
+/** @typedef {import("./protocol.js").WardEvent} WardEvent */
 
 /** RR intervals kept: more than three minutes at 200 bpm. */
 const BEATS = 640;
@@ -21,7 +22,10 @@ export class History {
   constructor() {
     /** @type {NamedBeat[]} */
     this.beats = [];
-    /** The last beat that has class probabilities. @type {{symbol: string, final: boolean, p: Record<string, number>}|null} */
+    /**
+     * The last beat that has class probabilities.
+     * @type {{symbol: string, final: boolean, p: Record<string, number>}|null}
+     */
     this.named = null;
     /** @type {Point[]} */
     this.trend = [];
@@ -88,11 +92,17 @@ export class History {
     point.good += (Number(analysed) - point.good) / n;
   }
 
-  /** The page comes back: what is not active any more ended while it heard nothing. @param {AlarmEvent[]} active @param {number} time  unix s */
+  /**
+   * The page comes back: what is not active any more ended while it heard nothing.
+   * @param {AlarmEvent[]} active
+   * @param {number} time  unix s
+   */
   comeBack(active, time) {
     const ids = new Set(active.map((alarm) => alarm.id));
     for (const alarm of this.alarms) {
-      if (!alarm.ended && !ids.has(alarm.id)) Object.assign(alarm, { ended: time, reason: "or before: the monitor was out of reach" });
+      if (alarm.ended || ids.has(alarm.id)) continue;
+      alarm.ended = time;
+      alarm.reason = "or before: the monitor was out of reach";
     }
     for (const alarm of active) this.tell(alarm);
   }
@@ -121,7 +131,10 @@ export class Histories {
     return history;
   }
 
-  /** @param {import("./protocol.js").WardEvent & {p?: Record<string, number>, lead?: string, ok?: boolean, reason?: string}} event @param {number} index  360 Hz */
+  /**
+   * @param {WardEvent & {p?: Record<string, number>, lead?: string, ok?: boolean, reason?: string}} event
+   * @param {number} index  360 Hz
+   */
   note(event, index) {
     const history = this.of(event.bed);
     if (event.type === "qrs") history.found(index);

@@ -31,7 +31,10 @@ export function listen(wall, keys) {
   });
 }
 
-/** @param {KeyboardEvent} event @param {string} bed @param {HTMLElement} wall @param {Keys} keys @returns {boolean} whether the key did something */
+/**
+ * @param {KeyboardEvent} event @param {string} bed @param {HTMLElement} wall @param {Keys} keys
+ * @returns {boolean} whether the key did something
+ */
 function act(event, bed, wall, keys) {
   const arrow = ARROWS[event.key];
   if (arrow && keys.shown() === "") return move(wall, bed, arrow);
@@ -66,7 +69,10 @@ function act(event, bed, wall, keys) {
   return false;
 }
 
-/** Move the focus by columns and rows. @param {HTMLElement} wall @param {string} bed @param {[number, number]} by @returns {boolean} */
+/**
+ * Move the focus by columns and rows.
+ * @param {HTMLElement} wall @param {string} bed @param {[number, number]} by
+ */
 function move(wall, bed, [right, down]) {
   const tiles = /** @type {HTMLElement[]} */ ([...wall.querySelectorAll(".tile:not([hidden])")]);
   const columns = getComputedStyle(wall).gridTemplateColumns.split(" ").length;

@@ -306,7 +306,10 @@ function place(ordered) {
   if (focused && wall.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-/** Give the sweep the strips of some tiles, all within one place. @param {Tile[]} ordered @param {HTMLElement} within @param {boolean} paper */
+/**
+ * Give the sweep the strips of some tiles, all within one place.
+ * @param {Tile[]} ordered @param {HTMLElement} within @param {boolean} paper
+ */
 function arrangeStrips(ordered, within, paper) {
   if (canvas.parentElement !== within) within.prepend(canvas);
   for (const tile of ordered) tile.fit();

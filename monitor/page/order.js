@@ -34,7 +34,10 @@ export function inOrder(tiles, how, alarmsOf) {
   return keyed.map(({ tile }) => tile);
 }
 
-/** Whether a bed is one that was asked for. @param {import("./bed.js").Bed} bed @param {AlarmEvent[]} alarms @param {string} text */
+/**
+ * Whether a bed is one that was asked for.
+ * @param {import("./bed.js").Bed} bed @param {AlarmEvent[]} alarms @param {string} text
+ */
 export function matches(bed, alarms, text) {
   const wanted = text.trim().toLowerCase();
   const says = [bed.name, bed.info.bed, ...alarms.map((alarm) => alarm.text)];

@@ -56,7 +56,7 @@ export function togglePin(bed) {
   set({ pins: others.length < settings.pins.length ? others : [...others, bed] });
 }
 
-/** What a choice that was made in a form means: its value has the type of the setting. @param {string} name @param {string} value */
+/** Take what was chosen in a form; the value gets the type of the setting. @param {string} name @param {string} value */
 export function choose(name, value) {
   const chosen = CHOICES[name]?.find((choice) => String(choice) === value);
   if (chosen !== undefined) set({ [name]: chosen });
@@ -67,7 +67,8 @@ function kept() {
   try {
     const found = JSON.parse(localStorage.getItem(KEY) ?? "{}");
     const known = Object.entries(found).filter(([name, value]) => CHOICES[name]?.includes(value));
-    const pins = Array.isArray(found.pins) ? found.pins.filter((/** @type {unknown} */ pin) => typeof pin === "string") : [];
+    const isId = (/** @type {unknown} */ pin) => typeof pin === "string";
+    const pins = Array.isArray(found.pins) ? found.pins.filter(isId) : [];
     return { ...Object.fromEntries(known), pins };
   } catch {
     return {};

@@ -18,7 +18,8 @@ export function listenToMenu(sound) {
   const heard = find(menu, "#heard");
   find(menu, "#test-sound").addEventListener("click", async () => {
     await sound.wake();
-    setText(heard, sound.test() ? "A tone was sounded." : "No sound: " + (sound.on ? "the browser blocks it." : "it is off."));
+    const silent = sound.on ? "No sound: the browser blocks it." : "No sound: it is off.";
+    setText(heard, sound.test() ? "A tone was sounded." : silent);
     setTimeout(() => setText(heard, ""), ANSWER_MS);
   });
 }
@@ -26,7 +27,9 @@ export function listenToMenu(sound) {
 /** Make the page look as the settings say. */
 export function applySettings() {
   const chosen = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (settings));
-  for (const select of find(document, "#view-menu").querySelectorAll("select")) select.value = String(chosen[select.name]);
+  for (const select of find(document, "#view-menu").querySelectorAll("select")) {
+    select.value = String(chosen[select.name]);
+  }
   document.documentElement.dataset.theme = settings.theme;
 }
 
@@ -62,7 +65,7 @@ export class Elsewhere {
       const first = alarms.find((alarm) => alarm.kind === "physiological" && !isAcknowledged(alarm));
       return first ? [{ bed, alarm: first }] : [];
     });
-    const key = calling.map(({ bed, alarm }) => [bed.info.bed, bed.name, alarm.text, alarm.priority].join("\t")).join("\n");
+    const key = JSON.stringify(calling.map(({ bed, alarm }) => [bed.info.bed, bed.name, alarm.text, alarm.priority]));
     this.element.hidden = calling.length === 0;
     if (this.element.dataset.key !== key) {
       this.element.dataset.key = key;

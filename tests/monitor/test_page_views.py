@@ -110,6 +110,8 @@ async def test_the_bed_view_tells_the_last_beat_its_intervals_and_its_alarms(pag
     source.silent.add("bed-02")
     await text_of(page, "#bed-view .rate", "---")
     await text_of(page, f"{row} b", "---")
+    await text_of(page, ".rates .now", "---")
+    await text_of(page, ".intervals .now", "---")
 
 
 async def test_alarms_of_other_beds_are_in_sight_from_everywhere(page: Page, source: Source) -> None:
@@ -181,6 +183,7 @@ async def test_the_wall_goes_by_keyboard(page: Page, source: Source, commands: a
     assert await page.input_value("#filter") == "apex"
     await page.wait_for_function("() => document.querySelectorAll('.tile:not([hidden])').length === 0")
     await page.fill("#filter", "")
+    await until_tiles(page, "bed-01", "bed-02", "bed-03", "bed-04")
     await page.focus("[data-bed=bed-03]")
     await page.keyboard.press("Enter")
     await text_of(page, "#bed-view .name", "bed-03")
@@ -215,6 +218,37 @@ async def test_a_stale_trace_is_dimmed_and_dashed(page: Page, source: Source) ->
     await page.wait_for_function(f"() => ({COUNT_PIXELS})({INK}) === 0")
     source.silent.clear()
     await until_pixels(page, INK, 200)
+
+
+# Columns, px from the left of the strip, in which a lane's ink reaches above half a millivolt, and the newest index.
+SPIKES = """([bed]) => {
+  const lane = document.querySelector(`[data-bed="${bed}"] .lane`);
+  const bar = lane.querySelector(".millivolt").getBoundingClientRect();
+  const canvas = document.getElementById("waves").getBoundingClientRect();
+  const box = lane.getBoundingClientRect();
+  const left = box.x + parseFloat(getComputedStyle(lane).paddingLeft);
+  const { data, width } = document.getElementById("waves").getContext("2d").getImageData(
+    left - canvas.x, bar.y + bar.height * 0.25 - canvas.y, box.right - left, 1);
+  const columns = [];
+  for (let x = 0; x < width; x++) if (data[4 * x + 1] > 90) columns.push(x + 0.5);
+  return { columns, width: box.right - left, mm: bar.height / 10 };
+}"""
+
+
+async def test_a_sample_is_drawn_where_its_index_says(page: Page, source: Source) -> None:
+    """A spike at every whole second: 25 mm apart, and each sweep begins at a multiple of its length."""
+    source.signal = np.zeros(360, np.float32)
+    source.signal[[359, 0, 1]] = 0.4, 1.0, 0.4
+    source.r_peaks = []
+    await open_wall(page, source)
+    await page.wait_for_function(f"() => ({SPIKES})(['bed-01']).columns.length >= 8")
+    seen = await page.evaluate(SPIKES, ["bed-01"])
+    newest = source.views["bed-01"].position
+    step = 25 * seen["mm"] / 360
+    span = int(seen["width"] / step)
+    expected = [k % span * step for k in range(0, newest + 1, 360) if k > newest - 2 * span]
+    for column in seen["columns"]:
+        assert min(abs(column - x) for x in expected) <= 1.5
 
 
 async def test_light_and_dark_follow_the_system_and_the_switch(page: Page, source: Source) -> None:
