@@ -1,6 +1,7 @@
 /** What surrounds the wall: the View menu, the state of the sound, alarms of beds that are not in sight. */
 
 import { countDown, find, isAcknowledged, setText } from "./alarms.js";
+import { gravity } from "./order.js";
 import { choose, settings } from "./settings.js";
 
 /** @typedef {import("./protocol.js").AlarmEvent} AlarmEvent */
@@ -65,6 +66,7 @@ export class Elsewhere {
       const first = alarms.find((alarm) => alarm.kind === "physiological" && !isAcknowledged(alarm));
       return first ? [{ bed, alarm: first }] : [];
     });
+    calling.sort((a, b) => gravity([a.alarm]) - gravity([b.alarm]));
     const key = JSON.stringify(calling.map(({ bed, alarm }) => [bed.info.bed, bed.name, alarm.text, alarm.priority]));
     this.element.hidden = calling.length === 0;
     if (this.element.dataset.key !== key) {

@@ -43,6 +43,10 @@ def with_beds(source: Source, count: int) -> None:
     source.views = {view.bed: view for view in (view_of(f"bed-{i + 1:02d}") for i in range(count))}
 
 
+CHIPS = """(expected) =>
+  [...document.querySelectorAll("#elsewhere .alarm")].map((chip) => chip.dataset.priority).join() === expected"""
+
+
 async def until_tiles(page: Page, *beds: str) -> None:
     await page.wait_for_function(f"(beds) => ({TILES})() === beds", arg=",".join(beds))
 
@@ -120,6 +124,15 @@ async def test_alarms_of_other_beds_are_in_sight_from_everywhere(page: Page, sou
     source.tell(HIGH)
     chip = page.locator("#elsewhere .alarm")
     await chip.wait_for()
+    source.views["bed-03"] = view_of("bed-03")
+    source.views["bed-00"] = view_of("bed-00")
+    await text_of(page, "#beds", "4 beds")
+    source.tell(MEDIUM)
+    source.tell(replace(LOW, bed="bed-00"))
+    await page.wait_for_function(CHIPS, arg="high,medium,low")
+    source.tell(replace(MEDIUM, state="cleared"))
+    source.tell(replace(LOW, bed="bed-00", state="cleared"))
+    await page.wait_for_function(CHIPS, arg="high")
     assert (await chip.inner_text()).replace("\n", " ") == "bed-02 *** VTACH 181>100"
     await chip.click()
     await page.wait_for_function("() => location.hash === '#bed=bed-02'")
@@ -131,7 +144,7 @@ async def test_alarms_of_other_beds_are_in_sight_from_everywhere(page: Page, sou
     await page.fill("#filter", "vtach")
     await until_tiles(page, "bed-02")
     await page.fill("#filter", "")
-    await until_tiles(page, "bed-01", "bed-02")
+    await until_tiles(page, "bed-00", "bed-01", "bed-02", "bed-03")
 
 
 async def test_beds_are_pinned_and_ordered_by_alarm(page: Page, source: Source) -> None:
