@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from monitor.benchmark import Result
     from monitor.classifier import Models
+    from monitor.page_benchmark import Result as PageResult
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,8 +59,6 @@ def ward(
     """
     from rich.progress import Progress
 
-    from monitor.exceptions import ConfigError
-
     wards = _numbers(beds)
     console = progress_console()
     with console.status("loading the model and the kernels"):
@@ -84,13 +83,61 @@ def ward(
     if json_file is not None:
         digests = {"model_sha256": None} if models is None else models.digests
         curve = {"curve": [asdict(result) for result in results]} if len(results) > 1 else asdict(results[0])
-        document = {"bench": "ward", **digests, **curve}
-        try:
-            json_file.write_text(json.dumps(document, indent=1) + "\n")
-        except OSError as error:
-            raise ConfigError(
-                f"cannot be written ({error.strerror})", where=str(json_file), remedy="name a file in a folder there is"
-            ) from None
+        _write(json_file, {"bench": "ward", **digests, **curve})
+
+
+@app.command("page")
+def page_(
+    beds: Annotated[int, typer.Option(min=1, max=256, help="How many beds.")] = 64,
+    leads: Annotated[int, typer.Option(min=1, max=2, help="Leads drawn for each.")] = 2,
+    seconds: Annotated[float, typer.Option(min=2, max=600, help="How long to look.")] = 15.0,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")] = None,
+) -> None:
+    """Measure the page: whether a browser keeps up with the wall.
+
+    Debian's chromium looks at a made-up ward, 1600 x 900, rendered in software,
+    the signal at its real pace; no analysis runs. Told is what the page's own
+    overlay (key E) says: frames a second and frames dropped, the time of a
+    frame's own code, from the monitor's tick to the pixel, the jitter buffer,
+    and what comes over the feed. It needs Playwright (pip install playwright)
+    and Chromium (apt install chromium).
+    """
+    import asyncio
+
+    from monitor.page_benchmark import FIGURES, Plan, measure
+
+    with progress_console().status(f"looking for {seconds:g} s"):
+        result = asyncio.run(measure(Plan(beds, leads, seconds)))
+    _show_figures(result, FIGURES)
+    if json_file is not None:
+        _write(json_file, {"bench": "page", **asdict(result)})
+
+
+def _show_figures(result: PageResult, names: dict[str, str]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    plan = result.plan
+    console = page()
+    width, height = result.size
+    console.print(f"[bold]{plan.beds} beds[/] x {plan.leads} leads, {width} x {height} px, {plan.seconds:g} s")
+    console.print(f"{result.machine['processor']}, {result.browser}, rendered in software", style="dim")
+    table = Table("", box=box.SIMPLE_HEAD)
+    table.add_column("measured", justify="right")
+    for key, name in names.items():
+        table.add_row(name, f"{result.figures[key]:g}")
+    console.print(table)
+
+
+def _write(file: Path, document: dict[str, Any]) -> None:
+    from monitor.exceptions import ConfigError
+
+    try:
+        file.write_text(json.dumps(document, indent=1) + "\n")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be written ({error.strerror})", where=str(file), remedy="name a file in a folder there is"
+        ) from None
 
 
 def _numbers(text: str) -> list[int]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
 import threading
 import webbrowser
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -19,20 +23,28 @@ def demo(
         int, typer.Option(min=0, max=65535, help="Port of the page; a busy one gives way to the next.")
     ] = 8765,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open nothing.")] = False,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Take pictures of the page in alarm, dark and light, and end."),
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
 ) -> None:
     """A ward of simulated beds, live in the browser. Not a medical device.
 
     It needs nothing else: the MQTT broker comes with it, and the patients are simulated, beside one real
     record. Where the MIT-BIH database is found its records are played. Ctrl-C ends it.
+
+    The pictures need Playwright (pip install playwright pillow) and Chromium (apt install chromium).
     """
     from monitor.app import run_until_stopped
 
     configure_logging(log_level)
-    run_until_stopped(_demo(beds, port, not no_browser))
+    if pictures is not None:
+        _make(pictures)
+    run_until_stopped(_demo(beds, port, not no_browser and pictures is None, pictures))
 
 
-async def _demo(beds: int, port: int, open_browser: bool) -> NoReturn:
+async def _demo(beds: int, port: int, open_browser: bool, pictures: Path | None) -> NoReturn:
     from monitor.app import monitor_ward, together
     from monitor.broker import IN_FLIGHT, Broker
     from monitor.child import Child
@@ -45,7 +57,10 @@ async def _demo(beds: int, port: int, open_browser: bool) -> NoReturn:
         nonlocal url
         url = address
 
+    started = asyncio.Event()
+
     def ready() -> None:
+        started.set()
         status.stop()
         typer.echo(f"{beds} beds live at {url} (Ctrl-C ends it)")
         if open_browser and _has_screen():
@@ -64,7 +79,31 @@ async def _demo(beds: int, port: int, open_browser: bool) -> NoReturn:
                     broker=broker.watch(),
                     simulators=simulators.watch(),
                     monitor=monitor_ward(settings, serving=serving, ready=ready),
+                    **({} if pictures is None else {"pictures": _picture(started, lambda: url, pictures)}),
                 )
+
+
+def _make(folder: Path) -> None:
+    from monitor.exceptions import ConfigError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be made ({error.strerror})", where=str(folder), remedy="name a folder that can be written"
+        ) from None
+
+
+async def _picture(started: asyncio.Event, url: Callable[[], str], folder: Path) -> NoReturn:
+    """Take the pictures when the ward runs, then end the demo as Ctrl-C does."""
+    from monitor.pictures import take
+
+    await started.wait()
+    for file in await take(url(), folder):
+        typer.echo(file)
+    signal.raise_signal(signal.SIGINT)
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
 
 
 def _has_screen() -> bool:

@@ -30,7 +30,7 @@ _MARKS: Final[dict[State, tuple[str, str]]] = {
 }
 _PROGRAMS: Final = {
     "mosquitto": ("a broker for a hospital; the demo brings its own", "apt install mosquitto"),
-    "chromium": ("the tests of the page; any browser shows it", "apt install chromium"),
+    "chromium": ("tests, bench and pictures of the page; any browser shows it", "apt install chromium"),
 }
 
 

@@ -63,6 +63,11 @@ export class Alarms {
       );
   }
 
+  /** All of a bed's alarms, those of the patient first. @param {string} bed */
+  all(bed) {
+    return [...this.of(bed, "physiological"), ...this.of(bed, "technical")];
+  }
+
   /** How many of a priority wait to be acknowledged. @param {AlarmEvent["priority"]} priority */
   waiting(priority) {
     let count = 0;

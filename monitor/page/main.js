@@ -1,11 +1,19 @@
 /** The wall: brings feed, tiles and sweep together. */
 
-import { Alarms, clock, countDown, find, flash, setText, wasShown } from "./alarms.js";
-import { Bed } from "./bed.js";
+import { Alarms, clock, find, flash, setText, wasShown } from "./alarms.js";
+import { Bed, STALE_S } from "./bed.js";
+import { BedView, linkTo, linked } from "./bed-view.js";
 import { BedDialog } from "./dialog.js";
+import { Engineer } from "./engineer.js";
+import { Histories } from "./history.js";
+import { listen } from "./keyboard.js";
+import { inOrder, matches } from "./order.js";
 import { Feed } from "./protocol.js";
+import { onSettings, settings, togglePin } from "./settings.js";
+import { Sound } from "./sound.js";
 import { Sweep } from "./sweep.js";
 import { Tile, grid } from "./tiles.js";
+import { Elsewhere, applySettings, listenToMenu, showAudio } from "./wall-tools.js";
 
 /** The monitor is heard 20 times a second; this long without a word and it is said to be lost, s. */
 const LOST_S = 1.5;
@@ -15,6 +23,8 @@ const BY = "wall";
 /** A strip should show this much, mm: what a millimetre is follows from the room there is. */
 const STRIP_MM = { width: 125, height: 30 };
 const MM_PX = { least: 1.6, most: 7.5 };
+/** By alarm, tiles change places no more often than this, ms: nobody should click on the one that just came. */
+const REORDER_MS = 3000;
 
 const wall = find(document, "#wall");
 const canvas = /** @type {HTMLCanvasElement} */ (find(document, "#waves"));
@@ -26,11 +36,25 @@ let beds = [];
 /** @type {Map<string, Tile>} */
 let tiles = new Map();
 const alarms = new Alarms();
+const histories = new Histories();
+const sound = new Sound();
+const engineer = new Engineer();
+const elsewhere = new Elsewhere((bed) => actions.open(bed));
+const filter = /** @type {HTMLInputElement} */ (find(document, "#filter"));
+/** Tiles in the order of the wall, those that were filtered out left out. @type {Tile[]} */
+let shownTiles = [];
+let orderedAt = -Infinity;
+/** Where the wall, or the bed view, began when it was laid out: what comes above it moves it. */
+let arrangedTop = 0;
 const sweep = new Sweep(canvas);
 let arrangementDue = false;
 /** The monitor's clock less ours, s. */
 let clockOffset = 0;
 let noticeUntil = 0;
+/** What is heard while the monitor is not. @type {Pick<import("./sound.js").AlarmEvent, "audio"|"state"|"priority">[]} */
+const LOST = [{ audio: "on", state: "raised", priority: "medium" }];
+/** Codes of technical alarms under which nothing is analysed. */
+const BLIND = new Set(["NO_DATA", "LEAD_OFF", "CANNOT_ANALYSE", "GAP"]);
 /** Alarms that the monitor has been told are shown. @type {Set<string>} */
 let toldShown = new Set();
 
@@ -43,6 +67,10 @@ const feed = new Feed(`${location.origin.replace(/^http/, "ws")}/ws`, {
     tiles = new Map();
     beds = [];
     alarms.reset(active);
+    for (const { bed } of infos) {
+      const own = active.filter((alarm) => alarm.bed === bed);
+      histories.of(bed).comeBack(own, monitorTime());
+    }
     toldShown = new Set();
     for (const info of infos) {
       const known = before.get(info.bed);
@@ -59,6 +87,7 @@ const feed = new Feed(`${location.origin.replace(/^http/, "ws")}/ws`, {
     for (const tile of before.values()) tile.element.remove();
     find(document, "#empty").hidden = infos.length > 0;
     arrangementDue = true;
+    showLinked();
   },
   frame({ history, time, told, segments }) {
     clockOffset = time - Date.now() / 1000;
@@ -71,8 +100,12 @@ const feed = new Feed(`${location.origin.replace(/^http/, "ws")}/ws`, {
       return;
     }
     for (const event of told.events ?? []) receive(event);
+    engineer.arrived(segments, time, beds);
     for (const segment of segments) beds[segment.index]?.receive(segment, now);
-    for (const vitals of told.vitals ?? []) tiles.get(vitals.bed)?.bed.take(vitals, now);
+    for (const vitals of told.vitals ?? []) {
+      tiles.get(vitals.bed)?.bed.take(vitals, now);
+      histories.of(vitals.bed).take(vitals, monitorTime(), vitals.age <= STALE_S && isAnalysed(vitals.bed));
+    }
     if (told.events || told.vitals) refresh();
   },
   places: () => Object.fromEntries([...tiles.values()].flatMap(({ bed }) => bed.place)),
@@ -92,10 +125,12 @@ function describe(info) {
     const leads = known.bed.info.leads.join();
     known.bed.info = info;
     known.describe();
+    if (view.shown === info.bed) view.tile?.describe();
     arrangementDue ||= info.leads.join() !== leads;
   } else {
     addBed(info);
     arrangementDue = true;
+    showLinked();
   }
   dialog.refill(info.bed);
   find(document, "#empty").hidden = true;
@@ -108,6 +143,7 @@ function describe(info) {
 function addBed(info) {
   const bed = new Bed(info);
   beds[info.index] = bed;
+  histories.of(info.bed).follow(info.stream);
   tiles.get(info.bed)?.element.remove();
   tiles.set(info.bed, new Tile(bed, actions));
 }
@@ -118,6 +154,7 @@ function receive(event) {
   if (!bed) return;
   // What was found in samples that are not on the screen any more has no place there.
   if (["trigger", "qrs", "beat"].includes(event.type) && event.signal !== bed.info.signal) return;
+  histories.note(event, bed.indexOf(event.sample));
   switch (event.type) {
     case "trigger":
       bed.expect(bed.indexOf(event.sample));
@@ -149,6 +186,11 @@ function receive(event) {
   }
 }
 
+/** Whether nothing says that a bed's signal cannot be analysed. @param {string} bed */
+function isAnalysed(bed) {
+  return alarms.of(bed, "technical").every((alarm) => alarm.state === "cleared" || !BLIND.has(alarm.code));
+}
+
 /** What a click can do. @type {import("./tiles.js").Actions} */
 const actions = {
   acknowledge: (alarm) => feed.send({ type: "acknowledge", bed: alarm.bed, id: alarm.id, by: BY }),
@@ -157,12 +199,14 @@ const actions = {
     if (feed.send({ type: "shown", bed: alarm.bed, id: alarm.id, by: BY })) toldShown.add(alarm.id);
   },
   tell: (command) => feed.send({ ...command, by: BY }),
-  open: (bed) => dialog.open(bed),
+  open(bed) {
+    location.hash = linkTo(bed);
+  },
 };
 
 const dialog = new BedDialog(
   (bed) => tiles.get(bed)?.bed ?? null,
-  (bed) => [...alarms.of(bed, "physiological"), ...alarms.of(bed, "technical")],
+  (bed) => alarms.all(bed),
   actions,
 );
 
@@ -171,31 +215,125 @@ pauseAll.addEventListener("click", () => {
   actions.tell({ type: "pause", bed: null, on: pauseAll.getAttribute("aria-pressed") !== "true" });
 });
 
-/** The ward's audio is paused while every bed's is; it goes on when the first one does. */
-function showAudio() {
+const view = new BedView(
+  actions,
+  (bed) => dialog.open(bed),
+  (step) => {
+    const ids = inOrder([...tiles.values()], settings, (bed) => alarms.all(bed)).map((tile) => tile.bed.info.bed);
+    actions.open(ids[(ids.indexOf(view.shown) + step + ids.length) % ids.length]);
+  },
+);
+
+/** Show the bed that the address links to, or the wall. */
+function showLinked() {
+  const was = view.shown;
+  view.show(tiles.get(linked(location.hash))?.bed ?? null);
+  wall.hidden = view.shown !== "";
+  arrangementDue = true;
+  if (view.shown === was) return;
+  if (view.shown) find(document, "#bed-view .back").focus({ preventScroll: true });
+  else tiles.get(was)?.element.focus({ preventScroll: true });
+}
+addEventListener("hashchange", showLinked);
+
+listen(wall, {
+  shown: () => view.shown,
+  blocked: () => dialog.shown !== "",
+  open: actions.open,
+  back: () => actions.open(""),
+  acknowledge: (bed) => actions.tell({ type: "acknowledge_all", bed }),
+  pause(bed) {
+    const left = bed === null ? pauseLeft() : (tiles.get(bed)?.bed.pausedUntil ?? 0) - seconds();
+    actions.tell({ type: "pause", bed, on: left <= 0 });
+  },
+  pin: togglePin,
+  engineer: () => engineer.toggle(),
+  help: () => find(document, "#help").togglePopover(),
+  filter: () => filter.focus(),
+});
+
+filter.addEventListener("input", () => {
+  arrangementDue = true;
+});
+listenToMenu(sound);
+applySettings();
+onSettings(() => {
+  applySettings();
+  sound.turn(settings.sound);
+  arrangementDue = true;
+  refresh();
+});
+sound.turn(settings.sound);
+matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => {
+  arrangementDue = true;
+});
+
+/** The ward's audio is paused while every bed's is; it goes on when the first one does. @returns {number} s left */
+function pauseLeft() {
   const now = seconds();
-  const left = Math.min(...[...tiles.values()].map((tile) => tile.bed.pausedUntil - now));
-  const paused = tiles.size > 0 && left > 0;
-  pauseAll.setAttribute("aria-pressed", String(paused));
-  setText(find(pauseAll, ".text"), paused ? "Audio paused" : "Audio on");
-  setText(find(pauseAll, "b"), paused ? countDown(left) : "");
-  pauseAll.title = paused ? "Let alarms sound again" : "Pause the sound of all alarms for two minutes";
+  return tiles.size > 0 ? Math.min(...[...tiles.values()].map((tile) => tile.bed.pausedUntil - now)) : 0;
+}
+
+/** Which tiles the wall shows, in order. */
+function order() {
+  const wanted = [...tiles.values()].filter(({ bed }) => matches(bed, alarms.all(bed.info.bed), filter.value));
+  return inOrder(wanted, settings, (bed) => alarms.all(bed));
 }
 
 /** Lay the tiles out and give the sweep their strips. */
 function arrange() {
   arrangementDue = false;
-  const ordered = [...tiles.values()].sort((a, b) =>
-    a.bed.info.bed.localeCompare(b.bed.info.bed, "en", { numeric: true }),
-  );
-  const room = innerHeight - wall.getBoundingClientRect().top - scrollY;
+  const ordered = order();
+  shownTiles = ordered;
+  orderedAt = performance.now();
+  for (const tile of tiles.values()) tile.element.hidden = !ordered.includes(tile);
+  elsewhere.show(outOfSight());
+  arrangedTop = top();
+  if (view.tile) {
+    view.element.style.setProperty("--room", `${innerHeight - arrangedTop}px`);
+    arrangeStrips([view.tile], view.place, true);
+    refresh();
+    return;
+  }
+  const room = innerHeight - arrangedTop;
   const { columns, rowHeight } = grid(ordered.length, wall.clientWidth, room);
   wall.style.setProperty("--columns", String(columns));
   wall.style.setProperty("--row", `${rowHeight}px`);
+  place(ordered);
+  arrangeStrips(ordered, wall, false);
+  refresh();
+}
+
+/** Where what is shown begins on the page, px. */
+function top() {
+  return (view.tile ? view.element : wall).getBoundingClientRect().top + scrollY;
+}
+
+/** Beds whose alarms cannot be seen now. */
+function outOfSight() {
+  const seen = view.tile ? [view.tile.bed] : shownTiles.map((tile) => tile.bed);
+  const hidden = [...tiles.values()].filter(({ bed }) => !seen.includes(bed));
+  return hidden.map(({ bed }) => ({ bed, alarms: alarms.all(bed.info.bed) }));
+}
+
+/** Put tiles into their order; none loses the focus by it. @param {Tile[]} ordered */
+function place(ordered) {
+  const focused = /** @type {HTMLElement|null} */ (document.activeElement);
+  const inPlace = [...wall.querySelectorAll(".tile:not([hidden])")];
+  if (inPlace.length === ordered.length && ordered.every((tile, at) => tile.element === inPlace[at])) return;
   wall.append(...ordered.map((tile) => tile.element));
+  if (focused && wall.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+/**
+ * Give the sweep the strips of some tiles, all within one place.
+ * @param {Tile[]} ordered @param {HTMLElement} within @param {boolean} paper
+ */
+function arrangeStrips(ordered, within, paper) {
+  if (canvas.parentElement !== within) within.prepend(canvas);
   for (const tile of ordered) tile.fit();
 
-  const frame = wall.getBoundingClientRect();
+  const frame = within.getBoundingClientRect();
   const strips = ordered.map((tile) => ({
     bed: tile.bed,
     lanes: tile.lanes.map((lane) => {
@@ -206,20 +344,29 @@ function arrange() {
   }));
   const lane = strips.find((strip) => strip.lanes.length > 0)?.lanes[0] ?? { width: 0, height: 0 };
   const fitting = Math.min(lane.width / STRIP_MM.width, lane.height / STRIP_MM.height);
-  const mm = Math.max(MM_PX.least, Math.min(MM_PX.most, fitting));
-  wall.style.setProperty("--mm", `${mm}px`);
-  sweep.arrange(wall.clientWidth, wall.clientHeight, strips, mm);
-  refresh();
+  const free = Math.max(MM_PX.least, Math.min(MM_PX.most, fitting));
+  // Ruled paper has its lines on whole pixels.
+  const mm = paper ? Math.round(5 * free * devicePixelRatio) / (5 * devicePixelRatio) : free;
+  within.style.setProperty("--bar", `${settings.gain * mm}px`);
+  const { speed, gain } = settings;
+  sweep.arrange(within.clientWidth, within.clientHeight, strips, { mm, speed, gain, grid: paper });
 }
 
 /** Bring numbers, alarms and the state of the connection up to date. */
 function refresh() {
   const now = seconds();
   const time = monitorTime();
-  for (const tile of tiles.values()) {
+  for (const tile of view.tile ? [] : shownTiles) {
     tile.showVitals(now);
     tile.showAudio(now);
     tile.showAlarms(alarms, time);
+  }
+  view.refresh(histories.of(view.shown), alarms, now, time);
+  for (const tile of view.tile ? [view.tile] : shownTiles) sweep.age(tile.bed, tile.stale);
+  elsewhere.show(outOfSight());
+  if (performance.now() - orderedAt > REORDER_MS) {
+    orderedAt = performance.now();
+    arrangementDue ||= order().some((tile, at) => tile !== shownTiles[at]);
   }
   const silent = now - feed.heard / 1000;
   const lost = silent > LOST_S || feed.state !== "live";
@@ -234,7 +381,10 @@ function refresh() {
   }
   setText(find(document, "#clock"), clock(time));
   showCounts();
-  showAudio();
+  sound.update(lost ? LOST : alarms.byId.values());
+  showAudio(sound.state, pauseLeft());
+  engineer.show(beds, feed.bytes);
+  arrangementDue ||= top() !== arrangedTop;
   dialog.refresh(time);
   if (!notice.hidden && performance.now() > noticeUntil) notice.hidden = true;
 }
@@ -253,13 +403,19 @@ function showCounts() {
 function frame(now) {
   requestAnimationFrame(frame);
   if (arrangementDue) arrange();
+  const started = performance.now();
   for (const tile of tiles.values()) {
     const { bed } = tile;
     bed.playout.advance(now / 1000, bed.ring.end);
-    tile.blink(now);
+    const beat = bed.takeHeartbeat();
+    const inView = bed === view.tile?.bed;
+    if (inView) view.tile?.blink(now, beat);
+    else tile.blink(now, beat);
+    if (beat && settings.beep && (inView || tiles.size === 1)) sound.beep();
   }
   sweep.draw();
   flash(now);
+  engineer.drew(now, performance.now() - started);
 }
 
 addEventListener("resize", () => {

@@ -150,6 +150,8 @@ export class Feed {
     /** Which run of the monitor was heard, and the last of its ticks; "" while there was none. */
     this.run = "";
     this.tick = 0;
+    /** Received since the page was opened; text counts a byte a character. */
+    this.bytes = 0;
     this.connect();
     setInterval(() => this.watch(), 500);
   }
@@ -196,6 +198,7 @@ export class Feed {
   /** @param {string|ArrayBuffer} data */
   receive(data) {
     this.heard = performance.now();
+    this.bytes += data instanceof ArrayBuffer ? data.byteLength : data.length;
     if (data instanceof ArrayBuffer) {
       const frame = parseFrame(data);
       this.tick = frame.tick;

@@ -2,13 +2,14 @@
 
 import { AlarmRow, countDown, find, isAcknowledged, setText } from "./alarms.js";
 import { STALE_S } from "./bed.js";
+import { settings, togglePin } from "./settings.js";
 
 /**
  * @typedef {object} Actions  what a click can do; each says whether the monitor could be told
  * @property {(alarm: import("./protocol.js").AlarmEvent) => boolean} acknowledge
  * @property {(alarm: import("./protocol.js").AlarmEvent) => void} shown  the alarm is on the screen
  * @property {(command: object) => boolean} tell  any command, without who says it
- * @property {(bed: string) => void} open  the bed's dialog
+ * @property {(bed: string) => void} open  the bed's own view; empty: the wall
  */
 
 /** How long the heart stays lit after an R wave, ms. */
@@ -68,13 +69,20 @@ export class Tile {
     this.audio = find(this.element, ".audio");
     this.alarms = new AlarmRow(find(this.element, ".alarms"), actions);
     this.technical = new AlarmRow(find(this.element, ".technical"), actions);
+    this.pin = find(this.element, ".pin");
+    this.pin.addEventListener("click", () => togglePin(bed.info.bed));
     find(this.element, ".name button").addEventListener("click", () => actions.open(bed.info.bed));
+    this.element.addEventListener("click", (event) => {
+      const target = /** @type {Element} */ (event.target);
+      if (!target.closest("button")) actions.open(bed.info.bed);
+    });
     this.audio.addEventListener("click", () => {
       actions.tell({ type: "pause", bed: bed.info.bed, on: this.audio.getAttribute("aria-pressed") !== "true" });
     });
     /** @type {HTMLElement[]} */
     this.lanes = [];
     this.litUntil = 0;
+    this.stale = false;
     this.room = 1;
     this.describe();
   }
@@ -85,6 +93,7 @@ export class Tile {
     this.element.dataset.bed = info.bed;
     setText(find(this.element, ".name bdi"), this.bed.name);
     setText(find(this.element, ".id"), info.alias ? info.bed : "");
+    this.element.setAttribute("aria-label", `Bed ${this.bed.name}`);
     find(this.element, ".simulated").hidden = !info.simulated;
     find(this.element, ".paced").hidden = !info.limits?.paced;
   }
@@ -93,11 +102,13 @@ export class Tile {
   fit() {
     const { leads } = this.bed.info;
     const fitting = Math.floor(this.strip.clientHeight / LANE_HEIGHT);
-    const names = leads.slice(0, Math.max(1, fitting));
+    const names = leads.slice(0, settings.leads === "auto" ? Math.max(1, fitting) : Number(settings.leads));
+    const { gain, speed } = settings;
+    this.pin.setAttribute("aria-pressed", String(settings.pins.includes(this.bed.info.bed)));
     for (const lane of this.lanes) lane.remove();
     this.lanes = names.map((name) => {
       const lane = clone("lane");
-      find(lane, ".scale").textContent = `${name} x1 25 mm/s 0.5-40 Hz`;
+      find(lane, ".scale").textContent = `${name} x${gain / 10} ${speed} mm/s 0.5-40 Hz`;
       return lane;
     });
     this.strip.prepend(...this.lanes);
@@ -110,6 +121,7 @@ export class Tile {
     const dataAge = this.bed.dataAge(now);
     const fresh = vitals !== null && dataAge <= STALE_S;
     setText(this.rate, fresh && vitals.heart_rate !== null ? String(Math.round(vitals.heart_rate)) : "---");
+    this.rate.classList.toggle("unknown", this.rate.textContent === "---");
     setText(this.high, vitals?.high == null ? "" : String(Math.round(vitals.high)));
     setText(this.low, vitals?.low == null ? "" : String(Math.round(vitals.low)));
     setText(this.rhythm, fresh && vitals.rhythm !== null ? (RHYTHMS[vitals.rhythm] ?? vitals.rhythm) : "");
@@ -117,6 +129,7 @@ export class Tile {
     // The trace can be older than the data: the monitor sheds waveforms, never numbers, on a slow line.
     const age = fresh ? this.bed.traceAge(now) : dataAge;
     const stale = age > STALE_S;
+    this.stale = stale;
     this.element.classList.toggle("stale", stale);
     this.age.hidden = !stale;
     if (stale) setText(this.age, age === Infinity ? "No data" : `No data for ${duration(age)}`);
@@ -141,9 +154,9 @@ export class Tile {
     if (this.element.dataset.priority !== priority) this.element.dataset.priority = priority;
   }
 
-  /** Light the heart when an R wave comes under the pen. @param {number} now  ms */
-  blink(now) {
-    if (this.bed.takeHeartbeat()) {
+  /** Light the heart when an R wave comes under the pen. @param {number} now  ms @param {boolean} beat */
+  blink(now, beat) {
+    if (beat) {
       if (this.litUntil === 0) this.heart.classList.add("lit");
       this.litUntil = now + BLINK_MS;
     } else if (this.litUntil !== 0 && now > this.litUntil) {
