@@ -212,4 +212,4 @@ def test_the_whole_table_with_the_models() -> None:
     one, two = load_models(strict=True)
     found = [line for row in ROWS.values() for line in row(lambda trials: listen(trials, one, two), rows.PHASES)]
     failed = [(line.row, line.what, line.measured) for line in found if line.passed is False]
-    assert not [entry for entry in failed if entry[0] not in (3, 9)], failed
+    assert not [entry for entry in failed if entry[0] != 9], failed

@@ -123,25 +123,33 @@ def beyond(listen: Listen, count: int) -> Iterator[Line]:
 
 
 def too_small(listen: Listen, count: int) -> Iterator[Line]:
-    """Row 3: what is too small or too short for a QRS complex is none."""
-    cases = {
-        "QRS of 0.15 mV": {
-            "triangle of 70 ms": draw.triangle(0.15, 70.0),
-            "triangle of 100 ms": draw.triangle(0.15, 100.0),
-            "R and S of 100 ms": draw.biphasic(0.15, 100.0),
-        },
-        "spikes of 10 ms, 1 mV": {"spike": draw.triangle(1.0, 10.0)},
+    """Row 3: what is too small or too short for a QRS complex is none.
+
+    The standard applies such waveforms by themselves. Right after QRS complexes of 1 mV a spike is none either; but
+    a small beat among larger ones is one (:data:`monitor.plausible.SMALL_AFTER`), so there small ones may be counted
+    for as long as that, and the alarm is what is asked for.
+    """
+    small = {
+        "triangle of 70 ms": draw.triangle(0.15, 70.0),
+        "triangle of 100 ms": draw.triangle(0.15, 100.0),
+        "R and S of 100 ms": draw.biphasic(0.15, 100.0),
     }
-    for name, shapes in cases.items():
-        places = phases(few(count, 200))
+    spikes = {"spike": draw.triangle(1.0, 10.0)}
+    for name, shapes, after, strict in (
+        ("QRS of 0.15 mV", small, False, True),
+        ("QRS of 0.15 mV right after QRS of 1 mV", small, True, False),
+        ("spikes of 10 ms, 1 mV", spikes, False, True),
+        ("spikes of 10 ms, 1 mV, right after QRS of 1 mV", spikes, True, True),
+    ):
         heard = listen(
-            Trial(strip, name=f"{title} {where}, {phase:.2f}")
-            for title, shape in shapes.items()
-            for phase in places
-            for where, strip in (
-                ("alone", draw.alone(shape, phase=phase)),
-                ("after QRS", draw.stop(phase=phase, residue=shape, seconds=_LEARNT_S + 15.0)),
+            Trial(
+                draw.stop(phase=phase, residue=shape, seconds=_LEARNT_S + 15.0)
+                if after
+                else draw.alone(shape, phase=phase),
+                name=f"{title}, {phase:.2f}",
             )
+            for title, shape in shapes.items()
+            for phase in phases(few(count, 200))
         )
         # Beats after the last that is one; the detector's tolerance of the place of R is 0.15 s.
         last = [_last_beat(bed) for bed in heard]
@@ -150,9 +158,9 @@ def too_small(listen: Listen, count: int) -> Iterator[Line]:
         yield _all(
             3,
             name,
-            "no beat; asystole <= 10 s",
+            "no beat; asystole <= 10 s" if strict else "asystole <= 10 s",
             heard,
-            [beat == 0 and time <= 10.0 for beat, time in zip(beats, times, strict=True)],
+            [(beat == 0 or not strict) and time <= 10.0 for beat, time in zip(beats, times, strict=True)],
             others="0.15 mV, 10 ms (IEC 60601-2-27)",
             values={"beats": sum(beats), "worst_s": max(times)},
             told="{beats:.0f} beats; asystole {worst_s:.1f} s",
