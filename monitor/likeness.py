@@ -28,6 +28,7 @@ SHAPE: Final = 24
 """Points of a beat's shape, every fourth sample."""
 _STRIDE: Final = 4
 _FROM: Final = -72
+_UNTIL: Final = _FROM + _STRIDE * SHAPE
 SHAPES: Final = 4
 """Beats whose shapes are remembered."""
 
@@ -74,8 +75,10 @@ def note_beats(state, shown, detections, count, first):  # type: ignore[no-untyp
         The first that is still to be looked at.
     """
     while first < count and detections[first]["emitted"] < state["time"]:
-        if detections[first]["kind"] == qrs.BEAT:
-            _note_beat(state, shown, detections[first])
+        found = detections[first]
+        # One told before its shape is over would be compared by what a block happens to hold.
+        if found["kind"] == qrs.BEAT and found["peak"] + _UNTIL <= found["emitted"]:
+            _note_beat(state, shown, found)
         first += 1
     return first
 

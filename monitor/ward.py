@@ -87,7 +87,7 @@ _BY_SIGNAL: Final = (*rhythm.CONDITIONS, "LEAD_OFF", *OF_REASON.values())
 _ORDER: Final = {Gap: 0, Quality: 1, Trigger: 2, Qrs: 3, Beat: 4, Rhythm: 5, Alarm: 6}
 
 
-_KEPT: Final = ("alias", "simulated", "stream", "origin", "position", "fs_mhz", "gaps", "history", "profile", "relearn")
+_KEPT: Final = ("alias", "simulated", "stream", "origin", "position", "fs_mhz", "history", "profile", "relearn")
 _KEPT_OF_SEQUENCER: Final = ("stream", "formers", "fs", "leads", "next", "joining")
 
 
@@ -166,7 +166,6 @@ class _Bed:
         """Be what :meth:`as_dict` told."""
         for name in _KEPT:
             setattr(self, name, told[name])
-        self.gaps = [(first, resumed) for first, resumed in told["gaps"]]
         self.lead_names, self.broken = tuple(told["lead_names"]), set(told["broken"])
         self.limits = Limits(**told["limits"])
         self.sequencer = Sequencer(**told["sequencer"])
@@ -176,6 +175,7 @@ class _Bed:
         return {
             "last_data": self.last_data,
             "last_conflict": self.last_conflict if math.isfinite(self.last_conflict) else None,
+            "gaps": self.gaps,
             "holds": self.holds,
             "counts_down": self.counts_down,
             "waiting": self.sequencer.waiting(),
@@ -185,6 +185,7 @@ class _Bed:
         """Go on by what :meth:`clocks` told."""
         self.last_data = told["last_data"]
         self.last_conflict = -math.inf if told["last_conflict"] is None else told["last_conflict"]
+        self.gaps = [(first, resumed) for first, resumed in told["gaps"]]
         self.holds, self.counts_down = told["holds"], told["counts_down"]
         self.sequencer.wait_for(self.name, told["waiting"])
 

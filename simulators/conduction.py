@@ -111,7 +111,9 @@ class Paced:
         if self.capture > 0.0:
             yield Onset(clock.due, "P")
         else:
-            yield Onset(max(clock.last + _NO_BEAT_S, clock.free), "ASYS")
+            begin = max(clock.last + _NO_BEAT_S, clock.free)
+            yield Onset(begin, "ASYS")
+            clock.due = max(clock.due, begin)  # pulses from there on
         while clock.due < end:
             answered = rng.random() < self.capture
             yield from self._beat(clock.due, answered)

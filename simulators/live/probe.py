@@ -73,7 +73,7 @@ def main() -> None:
 
     threading.Thread(target=wait, daemon=True).start()
     late: list[float] = []
-    while not stop.is_set():
+    while not (late and stop.is_set()):
         before = time.monotonic()
         time.sleep(SLEEP_S)
         late.append(1000 * (time.monotonic() - before - SLEEP_S))

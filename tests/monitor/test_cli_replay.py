@@ -311,8 +311,8 @@ def test_two_models_that_do_not_go_together(record: Path, tmp_path: Path) -> Non
 def test_the_model_names_the_beats(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class AllFused:
         def __init__(self, path: Path | None = None, sha256: str | None = None) -> None:
-            assert path is None or path.name == "beats-2leads.pt"
-            self.leads = 1 if path is None else 2
+            assert path is not None
+            self.leads = {"beats-1lead.pt": 1, "beats-2leads.pt": 2}[path.name]
 
         def classify(self, windows: np.ndarray, features: np.ndarray) -> np.ndarray:
             return np.tile(np.array([[0.0, 0.0, 0.0, 1.0, 0.0]], np.float32), (len(windows), 1))

@@ -269,9 +269,7 @@ def test_heart_rate_at_other_sampling_rates(fs):
     assert within(rates, 75)
 
 
-@pytest.mark.parametrize(
-    ("rate", "alarm", "inside"), [(20, "EXTREME_BRADY", (30, 250)), (300, "EXTREME_TACHY", (30, 250))]
-)
+@pytest.mark.parametrize(("rate", "alarm", "inside"), [(20, "EXTREME_BRADY", (30, 250)), (300, "VTACH", (30, 250))])
 def test_heart_rate_beyond_the_range_never_looks_harmless(rate, alarm, inside):
     rates, events = displayed_rates(steady(rate, 0.5, 60.0), 60.0, heart=Heart(p_mv=0.0, t_mv=0.1), after=0.0)
     assert alarm in alarms(events)
