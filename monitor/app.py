@@ -97,6 +97,7 @@ async def monitor_ward(
             analysis failed.
     """
     commands: asyncio.Queue[FromPerson] = asyncio.Queue(COMMANDS)
+    login = settings.broker_login()
     async with Hub(commands, host=settings.host, port=settings.port) as hub:
         serving(hub.url)
         started = time.monotonic()
@@ -109,6 +110,7 @@ async def monitor_ward(
             client_id=settings.client_id,
             in_flight=settings.broker_in_flight,
             max_beds=settings.max_beds,
+            login=login,
         )
         with ExitStack() as kept:
             sinks: list[Sink] = []
@@ -117,7 +119,8 @@ async def monitor_ward(
             tasks: dict[str, Coroutine[Any, Any, NoReturn]] = {"ingest": ingest.run()}
             publisher = None
             if settings.publish:
-                publisher = Publisher(settings.broker_host, settings.broker_port, client_id=f"{settings.client_id}-out")
+                address = settings.broker_host, settings.broker_port
+                publisher = Publisher(*address, client_id=f"{settings.client_id}-out", login=login)
                 sinks.append(kept.enter_context(publisher))
                 tasks["publisher"] = publisher.run()
             if settings.store and settings.record:

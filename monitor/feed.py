@@ -1,4 +1,4 @@
-"""What passes between the hub and a viewer: bytes and JSON, nothing else. ``docs/websocket.md`` is its contract.
+"""What passes between the hub and a viewer: bytes and JSON, nothing else. Its contract: ``monitor/docs/websocket.md``.
 
 Server to client, JSON text::
 

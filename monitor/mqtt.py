@@ -100,6 +100,7 @@ class Ingest:
         client_id: str = "wardbeat",
         in_flight: int = IN_FLIGHT,
         max_beds: int = 1024,
+        login: tuple[str, str | None] | None = None,
     ) -> None:
         self.connected = False
         self.received = 0
@@ -111,6 +112,7 @@ class Ingest:
         self._client_id = client_id
         self._in_flight = in_flight
         self._max_beds = max_beds
+        self._login = login
         self._version: int = MQTTv50
         self._backoff = BACKOFF_FIRST
         self._retries = _Seldom(RETRY_LOG_EVERY)
@@ -136,6 +138,8 @@ class Ingest:
     async def _connect_and_stay(self) -> str:
         """Connect, subscribe and receive; return why it ended."""
         connection = _Connection(self._client_id, self._inbox.capacity, self._on_subscribed, self._on_message)
+        if self._login is not None:
+            connection.set_auth_credentials(*self._login)
         started = time.monotonic()
         try:
             why = await connection.stay(self._host, self._port, self._version)

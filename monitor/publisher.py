@@ -109,12 +109,22 @@ class Publisher:
         shed: messages of beats left out.
     """
 
-    def __init__(self, host: str, port: int, *, client_id: str = "wardbeat-out", max_alarms: int = MAX_ALARMS) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        client_id: str = "wardbeat-out",
+        max_alarms: int = MAX_ALARMS,
+        login: tuple[str, str | None] | None = None,
+    ) -> None:
         """Prepare; nothing is connected before :meth:`run`.
 
         Args:
             client_id: must differ from that of any other client, the monitor's subscription included.
+            login: user and password.
         """
+        self._login = login
         self.connected = False
         self.kept = 0
         self.failed: str | None = None
@@ -179,6 +189,8 @@ class Publisher:
         backoff = BACKOFF_FIRST
         while True:
             connection = _Connection(self._client_id, self._acknowledge)
+            if self._login is not None:
+                connection.set_auth_credentials(*self._login)
             connection.ended.add_done_callback(lambda _: self._due.set())
             version = self._version
             try:

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
         broker_host, broker_port: the MQTT broker.
         broker_in_flight: messages it sends ahead of acknowledgements; counts with MQTT 3.1.1 only, see
             :class:`monitor.mqtt.Ingest`.
+        broker_user: user of the monitor at the broker; None: none is named.
+        broker_password_file: file whose first line is the user's password; a secret is never a setting itself.
         client_id: names the monitor's session at the broker; two monitors must not share one.
         tick: seconds between two steps of the ward.
         max_beds: a bed beyond this number is refused.
@@ -109,6 +111,8 @@ class Settings(BaseSettings):
     broker_host: str = "127.0.0.1"
     broker_port: int = Field(default=1883, ge=1, le=65535)
     broker_in_flight: int = Field(default=20, ge=1, le=65535)
+    broker_user: str | None = None
+    broker_password_file: Path | None = None
     client_id: str = Field(default="wardbeat", pattern=r"^[A-Za-z0-9_-]{1,23}$")
     tick: float = Field(default=0.05, ge=0.005, le=0.5)
     max_beds: int = Field(default=1024, ge=1, le=100_000)
@@ -145,6 +149,22 @@ class Settings(BaseSettings):
         if self.model is None and self.other_model is not None:
             raise ValueError("other_model is a second one: give model first")
         return self
+
+    def broker_login(self) -> tuple[str, str | None] | None:
+        """User and password at the broker; None: it is not told who comes.
+
+        Raises:
+            ConfigError: the password cannot be read.
+        """
+        if self.broker_user is None:
+            return None
+        if self.broker_password_file is None:
+            return self.broker_user, None
+        try:
+            return self.broker_user, self.broker_password_file.read_text(encoding="utf-8").split("\n")[0]
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "not text"
+            raise ConfigError(f"cannot be read ({why})", where=str(self.broker_password_file)) from None
 
     @property
     def models(self) -> list[tuple[Path, str | None]]:

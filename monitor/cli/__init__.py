@@ -36,6 +36,7 @@ _COMMANDS: Final = {
     "bench": ("monitor.cli.bench:app", "Measure speed on this machine; put the standard waveforms to the monitor."),
     "model": ("monitor.cli.model:app", "Show or verify a model."),
     "data": ("monitor.cli.data:app", "Find or download databases."),
+    "broker-config": ("monitor.cli.broker_config:broker_config", "Write a configuration for mosquitto, to begin with."),
     "doctor": ("monitor.cli.doctor:doctor", "Look whether everything needed is there; say how to get it."),
     "config": ("monitor.cli.config:app", "Show what is set, and where it comes from."),
 }
