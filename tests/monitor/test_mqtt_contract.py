@@ -134,10 +134,10 @@ async def test_a_bed_can_only_speak_for_itself(tmp_path):
         task = asyncio.create_task(ingest.run())
         try:
             await until(lambda: ingest.connected)
-            async with client(port, "bed-01") as bed:
-                await bed.publish("wardbeat/v1/bed-02/meta", payload, qos=1)
-                await bed.publish("wardbeat/v1/bed-01/alarms", payload, qos=1)
-                await bed.publish("wardbeat/v1/bed-01/meta", payload, qos=1)
+            for place in ("bed-02/meta", "bed-01/alarms", "bed-01/meta"):
+                with contextlib.suppress(aiomqtt.MqttError):  # what may not be published ends the connection
+                    async with client(port, "bed-01") as bed:
+                        await bed.publish(f"wardbeat/v1/{place}", payload, qos=1)
             heard = []
             async with asyncio.timeout(10):
                 while not heard:
