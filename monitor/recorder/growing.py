@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.messages import NO_SAMPLE, RAIL
+from monitor.messages import NO_SAMPLE
 from monitor.recorder.headers import Recording, layout_header, master_header, signal_header
 
 FILL: Final = 10.0
@@ -29,27 +28,6 @@ _PART: Final = ".part"
 """Ends the name of a file that is not complete."""
 
 FOLDER_MODE, FILE_MODE = 0o750, 0o640  # patients' data
-
-
-def to_units(samples: Iterable[NDArray[np.float32]], uv: float) -> NDArray[np.int16]:
-    """Samples as their device sent them.
-
-    Args:
-        samples: (n, leads) each, mV; NaN: no sample, +-inf: at the rail.
-        uv: microvolts per unit.
-
-    Returns:
-        (n, leads), units; :data:`NO_SAMPLE` and rails as sent.
-    """
-    scaled = np.concatenate(tuple(samples))
-    scaled *= np.float32(1000.0 / uv)
-    largest = np.abs(scaled).max(initial=0.0)
-    if largest < RAIL:
-        return np.rint(scaled).astype(_SAMPLE)
-    missing = np.isnan(scaled)
-    units = np.clip(np.rint(np.where(missing, 0.0, scaled)), -RAIL, RAIL).astype(_SAMPLE)
-    units[missing] = NO_SAMPLE
-    return units
 
 
 class Growing:

@@ -10,7 +10,7 @@ from pathlib import Path
 from monitor.ecg import BED_PATTERN
 from monitor.recorder.growing import Growing
 from monitor.recorder.headers import Recording, parse
-from monitor.recorder.store import Store
+from monitor.recorder.database import Store
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from monitor.recorder.growing import FOLDER_MODE, Growing
 from monitor.recorder.headers import Recording, lead_names
 from monitor.recorder.mending import unfinished
 from monitor.recorder.retention import clear_up
-from monitor.recorder.store import State, Store, pack_p
+from monitor.recorder.database import State, Store, pack_p
 from monitor.recorder.track import Track
 from monitor.sequencer import Run
 from monitor.tick import Tick
@@ -118,6 +118,7 @@ class Recorder:
         self._begun: list[tuple[int, Recording]] = []
         self._rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
         self._whole: deque[tuple[Growing, float]] = deque()  # with when they ended
+        self._restarted: list[Track] = []  # in this tick
         self._changed: dict[int, Growing] = {}
         self._sound = True  # nothing has failed since the last commit
         self._last_commit = self._last_clear_up = float("-inf")
@@ -184,7 +185,8 @@ class Recorder:
             try:
                 self._take(job)
             except Exception as error:
-                log.exception("recording failed")
+                if self.failed is None:
+                    log.exception("recording failed")
                 self._fail(repr(error))
         self._end()
 
@@ -200,14 +202,22 @@ class Recorder:
             return
         if not self._state.since:
             self._state.since = job.unix
+        tracks, usual = self._tracks, not self._replaying
         for bed, run in job.released:
-            self._take_run(job, bed, run)
+            track = tracks.get(bed)
+            if not (track and usual and not run.skip and not run.restart and track.follow(run.chunk)):
+                self._take_run(job, bed, run)
+                continue
+            track.last_now = job.now
+            if track.due:
+                self._flush(track)
         if not (self._replaying and job.number <= self._state.events):
             for event in job.events:
                 self._take_event(job, event)
             self._state.events, self._state.until = job.number, job.unix
-        for bed, _ in job.released:
-            self._tracks[bed].restarted = None
+        for track in self._restarted:
+            track.restarted = None
+        self._restarted.clear()
         if not 0.0 <= job.now - self._last_commit < COMMIT:
             self._commit(job)
 
@@ -220,6 +230,7 @@ class Recorder:
         first, end = run.chunk.first + run.skip, run.chunk.end
         if run.restart and track.growing is not before and before is not None:
             track.restarted = (first, end)
+            self._restarted.append(track)
         elif track.restarted is not None:
             track.restarted = (track.restarted[0], end)
         if track.growing is not None and track.lead_off(run.chunk.lead_off):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from monitor.recorder.mending import read_recording
-from monitor.recorder.store import Store
+from monitor.recorder.database import Store
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from monitor.commands import RecorderState
 from monitor.events import Alarm, Beat, Rhythm
 from monitor.messages import Chunk, decode, encode
 from monitor.recorder.recorder import Recorder
-from monitor.recorder.store import FILE
+from monitor.recorder.database import FILE
 from monitor.sequencer import Run
 from monitor.tick import Tick
 from monitor.ward import Ward
