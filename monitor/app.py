@@ -117,7 +117,13 @@ async def monitor_ward(
             tasks: dict[str, Coroutine[Any, Any, NoReturn]] = {"ingest": ingest.run()}
             publisher = None
             if settings.publish:
-                publisher = Publisher(settings.broker_host, settings.broker_port, client_id=f"{settings.client_id}-out")
+                publisher = Publisher(
+                    settings.broker_host,
+                    settings.broker_port,
+                    client_id=f"{settings.client_id}-out",
+                    note=settings.store and settings.store / "published",
+                    alarm_log=settings.alarm_log,
+                )
                 sinks.append(kept.enter_context(publisher))
                 tasks["publisher"] = publisher.run()
             if settings.store and settings.record:

@@ -90,6 +90,7 @@ class Track:
     restarted: tuple[int, int] | None = None  # in this tick: first sample and the one after of the new stream
     _pending: deque[Piece] = field(default_factory=deque)
     _open: Piece | None = None  # the last of them, if more can be added to it
+    _last: Chunk | None = None  # that came, if it was taken to its end
     _limit: int = 0  # index at which the growing recording is full
     _waiting: int = 0  # samples of it
     _target: int = 0  # samples that are worth writing
@@ -97,28 +98,34 @@ class Track:
 
     # -- taking
 
-    def follow(self, chunk: Chunk) -> bool:
-        """Take a chunk if all of it simply goes on what waits: the usual case, at a tenth of the cost of :meth:`take`.
+    def follow(self, chunk: Chunk, tick: int, now: float) -> bool:
+        """Take a chunk if all of it simply goes on what came last: the usual case, at a tenth of the cost of `take`.
 
-        It must be of a run that skips nothing and begins nothing anew.
+        It must be of a run that skips nothing and begins nothing anew; `tick` and `now` are of the tick.
         """
-        piece = self._open
-        if piece is None or chunk.first != self.next or chunk.lead_off != self._bits or self.restarted is not None:
-            return False
-        last = piece.chunks[-1]
+        last = self._last
         if (
-            chunk.stream != last.stream
+            last is None
+            or chunk.first != self.next
+            or chunk.lead_off != self._bits
+            or chunk.stream != last.stream
             or chunk.fs != last.fs
             or chunk.uv != last.uv
-            or chunk.samples.shape[1] != last.samples.shape[1]
+            or self.restarted is not None
         ):
             return False
-        count = len(chunk.samples)
+        count, leads = chunk.samples.shape
         end = chunk.first + count
-        if end > self._limit:
+        if end > self._limit or leads != last.samples.shape[1] or self.growing is None:
             return False
-        piece.chunks.append(chunk)
-        piece.end = self.next = end
+        piece = self._open
+        if piece is None:
+            self._open = Piece(self.growing, chunk.first, end, [chunk], tick, now)
+            self._pending.append(self._open)
+        else:
+            piece.chunks.append(chunk)
+            piece.end = end
+        self._last, self.next, self.last_now = chunk, end, now
         self._waiting += count
         return True
 
@@ -156,7 +163,8 @@ class Track:
                 continue
             piece = Piece(growing, index, end, [chunk], tick, now)
             self._pending.append(piece)
-            self._open = piece if end == chunk.end else None
+            whole = end == chunk.end
+            self._open, self._last = (piece, chunk) if whole else (None, None)
             self._limit = growing.recording.first + self._most(chunk.fs)
             self._waiting += end - index
             self.next, index = end, end
@@ -217,7 +225,7 @@ class Track:
 
     def leave(self) -> None:
         """Let the growing recording end with what waits for it."""
-        self._open = None
+        self._open = self._last = None
         if self.growing is not None:
             self.ended.append(self.growing)
             self.before, self.growing = self.growing, None
