@@ -25,7 +25,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
-from monitor.alarm_log import AlarmLog
+from monitor.alarm_log import AlarmLog, read_alarm_log
 from monitor.commands import Command, Describe, FromPerson, RecorderState, Resumed
 from monitor.ecg import FS
 from monitor.exceptions import WardbeatError
@@ -132,7 +132,9 @@ async def monitor_ward(
             if settings.store:
                 store = kept.enter_context(Store(settings.store, every=settings.snapshot_every))
                 begin = await _in_thread(lambda: store.restore(ward, sinks))
-            metrics = Metrics(hub, inbox, ingest, commands, sinks=sinks, publisher=publisher)
+                if settings.alarm_log and ward.beds():
+                    hub.recall(await _in_thread(lambda: list(read_alarm_log(settings.alarm_log))))
+            metrics = Metrics(hub, inbox, ingest, commands, sinks=sinks, publisher=publisher, store=store)
             hub.pages["/metrics"] = metrics.page
             ticker = Ticker(ward, inbox, hub, commands, settings, sinks, store, begin, metrics.ticked)
             tasks["ticker"] = ticker.run()

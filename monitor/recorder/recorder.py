@@ -23,11 +23,11 @@ from monitor.ecg import check_bed
 from monitor.events import Alarm, Beat, Event, Gap, Quality, Rhythm, take_rhythm
 from monitor.exceptions import ConfigError
 from monitor.recorder.annotations import encode
+from monitor.recorder.database import State, Store, pack_p
 from monitor.recorder.growing import FOLDER_MODE, Growing
 from monitor.recorder.headers import Recording, lead_names
 from monitor.recorder.mending import unfinished
 from monitor.recorder.retention import clear_up
-from monitor.recorder.database import State, Store, pack_p
 from monitor.recorder.track import Track
 from monitor.sequencer import Run
 from monitor.tick import Tick

@@ -18,8 +18,8 @@ from recorder_writer import SIZE, numbered
 from monitor.commands import RecorderState
 from monitor.events import Alarm, Beat, Rhythm
 from monitor.messages import Chunk, decode, encode
-from monitor.recorder.recorder import Recorder
 from monitor.recorder.database import FILE
+from monitor.recorder.recorder import Recorder
 from monitor.sequencer import Run
 from monitor.tick import Tick
 from monitor.ward import Ward
