@@ -132,8 +132,8 @@ async def monitor_ward(
             if settings.store:
                 store = kept.enter_context(Store(settings.store, every=settings.snapshot_every))
                 begin = await _in_thread(lambda: store.restore(ward, sinks))
-                if settings.alarm_log and ward.beds():
-                    hub.recall(await _in_thread(lambda: list(read_alarm_log(settings.alarm_log))))
+                if (path := settings.alarm_log) and ward.beds():
+                    hub.recall(await _in_thread(lambda: list(read_alarm_log(path))))
             metrics = Metrics(hub, inbox, ingest, commands, sinks=sinks, publisher=publisher, store=store)
             hub.pages["/metrics"] = metrics.page
             ticker = Ticker(ward, inbox, hub, commands, settings, sinks, store, begin, metrics.ticked)

@@ -8,11 +8,11 @@ A message is a JSON object, UTF-8::
 `tick` and `time` (seconds since 1970) are of the tick that said it; the rest is as in :mod:`monitor.events`. Only the
 monitor may publish there, and it publishes nothing else: a broker's access control says so.
 
-Alarms come at least once: again after a lost connection, and after the monitor was started again: those
-that the broker did not have then are taken from the alarm log, with the same numbers. A consumer passes over an alarm whose (`id`, `state`, `sample`,
-`emitted`, `tick`) it has. Beats come at most once for each tick that is told: an acknowledgement would double their
-cost (26 instead of 12 us a message), a thousand beds have 1 300 a second, and none calls anybody. Whoever needs every
-beat reads the recording.
+Alarms come at least once: again after a lost connection, and after the monitor was started again: those that the
+broker did not have then are taken from the alarm log, with the same numbers. A consumer passes over an alarm whose
+(`id`, `state`, `sample`, `emitted`, `tick`) it has. Beats come at most once for each tick that is told: an
+acknowledgement would double their cost (26 instead of 12 us a message), a thousand beds have 1 300 a second, and none
+calls anybody. Whoever needs every beat reads the recording.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ class Growing:
         try:
             if not os.fstat(descriptor).st_nlink:
                 raise FileNotFoundError(errno.ENOENT, "the recording was deleted", file)
-            data = memoryview(units).cast("B")
+            data = np.ascontiguousarray(units).data.cast("B")
             while data:
                 written = os.pwrite(descriptor, data, offset)
                 data, offset = data[written:], offset + written
