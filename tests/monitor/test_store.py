@@ -366,10 +366,12 @@ def test_a_snapshot_that_does_not_fit_leaves_nothing_and_is_not_tried_without_ro
         def full(descriptor):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+        store._wait()
+        there = list((tmp_path / "snapshots").iterdir())
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", full)
             assert not store._begin_anew(ward)
-        assert (store.snapshots_failed, list((tmp_path / "snapshots").iterdir())) == (1, [])
+        assert (store.snapshots_failed, list((tmp_path / "snapshots").iterdir())) == (1, there)
         with monkeypatch.context() as patch:
             patch.setattr("monitor.store.shutil.disk_usage", lambda path: namedtuple("usage", "free")(1000))
             assert not store._begin_anew(ward)
