@@ -36,7 +36,7 @@ from monitor.views import BedView
 log = logging.getLogger(__name__)
 
 HOUR: Final = 3600.0
-WAKE: Final = 0.1
+WAKE: Final = 0.25
 """Seconds between two looks for what is to be done: to be woken by each tick would cost more than the work."""
 COMMIT: Final = 1.0
 """Seconds between two transactions."""
