@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
@@ -32,13 +32,19 @@ LARGEST: Final = 16 * 1024 * 1024
 KEPT: Final = 4
 """Files that were put aside."""
 
+MOST_WAITING: Final = 100_000
+"""Lines that wait for a disk that cannot be written, some 40 MB; beyond that the oldest are lost."""
+
+RETRY_AFTER: Final = 1.0
+"""Seconds after which lines that wait are tried again, though nothing was added to them."""
+
 _LOGGED: Final = (Alarm, Shown, Audio)
 
 
 class AlarmLog:
     """Appends alarms to a file; a context manager.
 
-    When the disk is full or gone, monitoring goes on: that is logged once, and each batch tries again.
+    When the disk is full or gone, monitoring goes on: that is logged once, and lines wait until there is room.
 
     Attributes:
         path: of the file; its folder is made if it is not there.
@@ -54,6 +60,8 @@ class AlarmLog:
         """
         self.path = path
         self.failed: str | None = None
+        self._waiting: deque[bytes] = deque()  # lines that could not be written
+        self._tried = 0.0  # monotonic time of the tick that last tried, s
         self._largest = largest
         self._kept = kept
         try:
@@ -73,6 +81,8 @@ class AlarmLog:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._waiting:
+            self._write_out()
         self._file.close()
 
     def settle(self) -> None:
@@ -84,29 +94,48 @@ class AlarmLog:
             return
         about = {"time": tick.unix, "tick": tick.number}
         lines = [{**event.as_dict(), **about} for event in tick.events if isinstance(event, _LOGGED)]
-        if new := lines[self._there if tick.number == self.kept else 0 :]:
-            text = "".join(f"{json.dumps(line, allow_nan=False, separators=(',', ':'))}\n" for line in new)
-            try:
-                self._append(text.encode())
-                self.failed = None
-            except OSError as error:
-                if self.failed is None:
-                    log.error("the alarm log %s cannot be written: %s", self.path, error.strerror)
-                self.failed = error.strerror or repr(error)
+        new = lines[self._there if tick.number == self.kept else 0 :]
+        if new or (self._waiting and not 0.0 <= tick.now - self._tried < RETRY_AFTER):
+            self._tried = tick.now
+            self._waiting.extend(
+                f"{json.dumps(line, allow_nan=False, separators=(',', ':'))}\n".encode() for line in new
+            )
+            self._write_out()
         if self.failed is None:
             self.kept, self._there = tick.number, len(lines)
+
+    def _write_out(self) -> None:
+        """Write what waits, or keep it."""
+        try:
+            self._append(b"".join(self._waiting))
+        except OSError as error:
+            if self.failed is None:
+                log.error("the alarm log %s cannot be written: %s", self.path, error.strerror)
+            self.failed = error.strerror or repr(error)
+            if (lost := len(self._waiting) - MOST_WAITING) > 0:
+                log.error("the alarm log %s cannot be written: its %d oldest lines are lost", self.path, lost)
+                for _ in range(lost):
+                    self._waiting.popleft()
+        else:
+            self._waiting.clear()
+            if self.failed is not None:
+                log.info("the alarm log can be written again")
+                self.failed = None
 
     def _append(self, data: bytes) -> None:
         if self._file.closed:
             self._file = self._open()
         elif self._file.tell() and self._file.tell() + len(data) > self._largest:
             self._rotate()
-        if self.failed:  # half a line of the batch that failed may be there
-            data = b"\n" + data
+        end = os.fstat(self._file.fileno()).st_size
         rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        os.fsync(self._file.fileno())
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            os.ftruncate(self._file.fileno(), end)  # all of it is going to be tried again
+            raise
 
     def _open(self) -> BinaryIO:
         """Open for appending, at the beginning of a line; nothing is buffered."""

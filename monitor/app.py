@@ -25,7 +25,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
-from monitor.alarm_log import AlarmLog
+from monitor.alarm_log import AlarmLog, read_alarm_log
 from monitor.commands import Command, Describe, FromPerson, RecorderState, Resumed
 from monitor.ecg import FS
 from monitor.exceptions import WardbeatError
@@ -119,8 +119,14 @@ async def monitor_ward(
             tasks: dict[str, Coroutine[Any, Any, NoReturn]] = {"ingest": ingest.run()}
             publisher = None
             if settings.publish:
-                address = settings.broker_host, settings.broker_port
-                publisher = Publisher(*address, client_id=f"{settings.client_id}-out", login=login)
+                publisher = Publisher(
+                    settings.broker_host,
+                    settings.broker_port,
+                    client_id=f"{settings.client_id}-out",
+                    login=login,
+                    note=settings.store and settings.store / "published",
+                    alarm_log=settings.alarm_log,
+                )
                 sinks.append(kept.enter_context(publisher))
                 tasks["publisher"] = publisher.run()
             if settings.store and settings.record:
@@ -129,7 +135,9 @@ async def monitor_ward(
             if settings.store:
                 store = kept.enter_context(Store(settings.store, every=settings.snapshot_every))
                 begin = await _in_thread(lambda: store.restore(ward, sinks))
-            metrics = Metrics(hub, inbox, ingest, commands, sinks=sinks, publisher=publisher)
+                if (path := settings.alarm_log) and ward.beds():
+                    hub.recall(await _in_thread(lambda: list(read_alarm_log(path))))
+            metrics = Metrics(hub, inbox, ingest, commands, sinks=sinks, publisher=publisher, store=store)
             hub.pages["/metrics"] = metrics.page
             ticker = Ticker(ward, inbox, hub, commands, settings, sinks, store, begin, metrics.ticked)
             tasks["ticker"] = ticker.run()

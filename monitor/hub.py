@@ -26,7 +26,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
@@ -230,6 +230,10 @@ class Hub:
             for transport in list(self._transports):
                 transport.abort()
             await self._server.wait_closed()
+
+    def recall(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Take over from the alarm log when restored alarms were raised; before the first tick."""
+        self._told.recall(lines)
 
     def publish(
         self,

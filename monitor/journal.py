@@ -25,7 +25,6 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -127,6 +126,8 @@ class Journal:
         self._file: int | None = None
         self._old: list[int] = []  # files that are full: the flusher alone closes files, so what it flushes is open
         self._dirty = False
+        self._begun = False  # a file that its folder may not have on the disk
+        self._unflushed: OSError | None = None  # told to the next append: what the flusher could not flush is gone
         self._ended = threading.Event()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -159,6 +160,9 @@ class Journal:
     def append(self, entry: Entry) -> bool:
         """Write an entry; tell whether it is there. If not there is a hole: a snapshot and a new file must follow."""
         try:
+            if (error := self._unflushed) is not None:
+                self._unflushed = None
+                raise error
             if self._file is None:
                 self.begin(entry.number)
             data = memoryview(pack(entry))
@@ -185,12 +189,20 @@ class Journal:
         self._retire()
         name = f"{number:016d}{SUFFIX}"
         self._file = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._begun = True
 
     def drop_before(self, number: int) -> None:
         """Remove the files that have only ticks before that number."""
         files = self.files()
         for path, following in pairwise(files):
             if int(following.stem) <= number:
+                path.unlink(missing_ok=True)
+
+    def drop_after(self, number: int) -> None:
+        """Remove the files that begin after that tick."""
+        for path in self.files():
+            if int(path.stem) > number:
+                log.error("%s follows a hole in the journal and is dropped", path)
                 path.unlink(missing_ok=True)
 
     def drop_beyond(self, largest: int) -> None:
@@ -247,15 +259,34 @@ class Journal:
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, False
+        begun, self._begun = self._begun, False
         current = self._file
-        if dirty and current is not None:
-            with suppress(OSError):
+        try:
+            if dirty and current is not None:
                 os.fdatasync(current)
-        while self._old:
-            descriptor = self._old.pop(0)
-            with suppress(OSError):
-                os.fdatasync(descriptor)
-            os.close(descriptor)
+            while self._old:
+                descriptor = self._old.pop(0)
+                try:
+                    os.fdatasync(descriptor)
+                finally:
+                    os.close(descriptor)
+            if begun:
+                sync_folder(self.folder)
+        except OSError as error:
+            self._unflushed = error
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names of a folder's files.
+
+    Raises:
+        OSError: it does not take them.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _bodies(path: Path) -> Iterator[bytes]:

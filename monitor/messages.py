@@ -134,6 +134,18 @@ def encode(chunk: Chunk, uv_per_unit: float = UV_PER_UNIT) -> bytes:
     return header + units.astype("<i2").tobytes()
 
 
+def units_sent(chunk: Chunk) -> bytes:
+    """The samples of a chunk in the device's own units, as they stand in the binary payload.
+
+    Returns:
+        int16, little-endian, sample by sample; :data:`NO_SAMPLE` where there is none, rails as sent.
+    """
+    payload = chunk.payload
+    if payload[:1] != _MAGIC[:1]:  # JSON, or made here
+        payload = encode(chunk, chunk.uv)
+    return payload[_HEADER.size :]
+
+
 def decode(bed: str, payload: bytes) -> Chunk:
     """Unpack a payload, binary or JSON.
 

@@ -24,6 +24,7 @@ from monitor.inbox import Inbox
 from monitor.mqtt import Ingest
 from monitor.pages import answer
 from monitor.publisher import Publisher
+from monitor.store import Store
 from monitor.tick import Sink
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -48,6 +49,7 @@ class Metrics:
         *,
         sinks: Sequence[Sink] = (),
         publisher: Publisher | None = None,
+        store: Store | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.registry = CollectorRegistry()
@@ -65,7 +67,7 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self.registry.register(_Reader(hub, inbox, ingest, commands, sinks, publisher, clock))
+        self.registry.register(_Reader(hub, inbox, ingest, commands, sinks, publisher, store, clock))
         ProcessCollector(registry=self.registry)
 
     def ticked(self, began: float, arrived: float | None, events: int) -> None:
@@ -100,6 +102,7 @@ class _Reader(Collector):
         commands: asyncio.Queue[FromPerson],
         sinks: Sequence[Sink],
         publisher: Publisher | None,
+        store: Store | None,
         clock: Callable[[], float],
     ) -> None:
         self._hub = hub
@@ -108,6 +111,7 @@ class _Reader(Collector):
         self._commands = commands
         self._sinks = sinks
         self._publisher = publisher
+        self._store = store
         self._clock = clock
 
     def describe(self) -> Iterator[Metric]:
@@ -120,6 +124,8 @@ class _Reader(Collector):
         yield from self._beds()
         yield from self._viewers()
         yield from self._kept()
+        if self._store is not None:
+            yield from self._stored(self._store)
         if self._publisher is not None:
             yield from self._published(self._publisher)
 
@@ -154,6 +160,13 @@ class _Reader(Collector):
         yield _gauges("sink_kept_tick", "Number of the last tick that a sink has for good.", "sink", kept)
         failed = {_name(sink): float(bool(sink.failed)) for sink in self._sinks if hasattr(sink, "failed")}
         yield _gauges("sink_failed", "Whether a sink cannot keep what it is given.", "sink", failed)
+
+    def _stored(self, store: Store) -> Iterator[Metric]:
+        yield _gauge("store_failed", "Whether journal or snapshots cannot be written.", bool(store.failed))
+        yield _counter("journal_bytes", "Bytes written to the journal.", store.journal.bytes_written)
+        yield _counter("snapshots_failed", "Snapshots that could not be written.", store.snapshots_failed)
+        yield _gauge("snapshot_tick", "Tick of the newest snapshot that was written.", store.snapshot)
+        yield _gauge("restored_tick", "Tick at which this process went on; 0: it began anew.", store.restored)
 
     def _published(self, publisher: Publisher) -> Iterator[Metric]:
         yield _gauge("publisher_connected", "Whether alarms and beats reach the broker.", publisher.connected)

@@ -8,11 +8,11 @@ A message is a JSON object, UTF-8::
 `tick` and `time` (seconds since 1970) are of the tick that said it; the rest is as in :mod:`monitor.events`. Only the
 monitor may publish there, and it publishes nothing else: a broker's access control says so.
 
-Alarms come at least once: again after a lost connection, and after the monitor was started again and went through
-those ticks once more, with the same numbers. A consumer passes over an alarm whose (`id`, `state`, `sample`,
-`emitted`, `tick`) it has. Beats come at most once for each tick that is told: an acknowledgement would double their
-cost (26 instead of 12 us a message), a thousand beds have 1 300 a second, and none calls anybody. Whoever needs every
-beat reads the recording.
+Alarms come at least once: again after a lost connection, and after the monitor was started again: those that the
+broker did not have then are taken from the alarm log, with the same numbers. A consumer passes over an alarm whose
+(`id`, `state`, `sample`, `emitted`, `tick`) it has. Beats come at most once for each tick that is told: an
+acknowledgement would double their cost (26 instead of 12 us a message), a thousand beds have 1 300 a second, and none
+calls anybody. Whoever needs every beat reads the recording.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
 from gmqtt import Client, Message
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
 from gmqtt.mqtt.handler import MQTTConnectError
 
+from monitor.alarm_log import read_alarm_log
 from monitor.events import Alarm, Beat
 from monitor.messages import TOPIC_ROOT
 from monitor.tick import Tick
@@ -53,6 +55,9 @@ IN_FLIGHT: Final = 16
 
 UNSENT: Final = 256 * 1024
 """Bytes the connection may hold unsent before more is given to it."""
+
+NOTE_EVERY: Final = 1.0
+"""Seconds between two notes of what the broker has."""
 
 KEEPALIVE: Final = 10
 CONNECT_TIMEOUT: Final = 5.0
@@ -117,12 +122,16 @@ class Publisher:
         client_id: str = "wardbeat-out",
         max_alarms: int = MAX_ALARMS,
         login: tuple[str, str | None] | None = None,
+        note: Path | None = None,
+        alarm_log: Path | None = None,
     ) -> None:
         """Prepare; nothing is connected before :meth:`run`.
 
         Args:
             client_id: must differ from that of any other client, the monitor's subscription included.
             login: user and password.
+            note: file that remembers `kept` when the process is gone; None: it is forgotten.
+            alarm_log: file from which alarms are taken that the broker had not acknowledged by then.
         """
         self._login = login
         self.connected = False
@@ -142,6 +151,10 @@ class Publisher:
         self._due = asyncio.Event()  # there may be something to send
         self._version: int = MQTTv50
         self._logged = -LOG_EVERY
+        self._note, self._noted, self._note_due = note, 0, 0.0
+        self._again: set[bytes] = set()  # what was taken from the log: its last ticks may be told again
+        if note is not None and alarm_log is not None:
+            self._take_up(note, alarm_log)
 
     @property
     def waiting(self) -> dict[str, int]:
@@ -152,6 +165,7 @@ class Publisher:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._write_note()
         if self._alarms:
             log.warning("%d alarms were not acknowledged by the MQTT broker", len(self._alarms))
 
@@ -169,7 +183,8 @@ class Publisher:
             log.error("%s", self.failed)
             return
         for alarm in alarms:
-            self._alarms.append(_Message(tick.number, alarm_topic(alarm.bed), _json(head | alarm.as_dict())))
+            if (payload := _json(head | alarm.as_dict())) not in self._again:
+                self._alarms.append(_Message(tick.number, alarm_topic(alarm.bed), payload))
         beats: dict[str, list[dict[str, Any]]] = {}
         for event in tick.events:
             if isinstance(event, Beat):
@@ -181,8 +196,39 @@ class Publisher:
             self.shed += 1
         self._tick = tick.number
         self._note_kept()
+        if (now := time.monotonic()) >= self._note_due:
+            self._note_due = now + NOTE_EVERY
+            self._write_note()
         if alarms or beats:
             self._due.set()
+
+    def _take_up(self, note: Path, alarm_log: Path) -> None:
+        """Queue what the broker did not have when the monitor ended, however long ago."""
+        try:
+            self.kept = self._noted = self._tick = int(note.read_text(encoding="ascii"))
+        except (OSError, ValueError):  # there is none: nothing is known of what is in the log
+            return
+        for line in read_alarm_log(alarm_log):
+            number, kind = line.pop("tick", 0), line.pop("type")
+            if number > self.kept and kind == Alarm.type:
+                payload = _json({"v": VERSION, "tick": number, "time": line.pop("time"), "type": kind, **line})
+                self._alarms.append(_Message(number, alarm_topic(line["bed"]), payload))
+                self._again.add(payload)
+        if (lost := len(self._alarms) - self._max_alarms) > 0:
+            log.error("%d alarms of the past are too many: the MQTT broker does not get them", lost)
+            self._alarms = deque(islice(self._alarms, lost, None))
+
+    def _write_note(self) -> None:
+        """Remember `kept`; one that is too low costs no more than alarms that come twice."""
+        if self._note is None or self.kept == self._noted:
+            return
+        part = self._note.with_suffix(".part")
+        try:
+            part.write_text(str(self.kept), encoding="ascii")
+            part.replace(self._note)
+            self._noted = self.kept
+        except OSError as error:
+            self._log(f"{self._note} cannot be written ({error.strerror})")
 
     async def run(self) -> NoReturn:
         """Stay connected and publish, until cancelled."""

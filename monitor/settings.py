@@ -173,6 +173,21 @@ class Settings(BaseSettings):
         return [(path, digest) for path, digest in given if path is not None]
 
 
+def state_folder() -> Path:
+    """Where `wardbeat serve` keeps what it is not told to keep elsewhere, there or not."""
+    return platformdirs.user_state_path("wardbeat")
+
+
+def default_store() -> Path:
+    """The store of `wardbeat serve` if none is given."""
+    return state_folder() / "store"
+
+
+def default_alarm_log() -> Path:
+    """The alarm log of `wardbeat serve` if none is given."""
+    return state_folder() / "alarms.jsonl"
+
+
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     """Read the settings.
 
@@ -225,7 +240,7 @@ class Setting:
 
 
 def explain(config: Path | None = None) -> tuple[Path, list[Setting]]:
-    """Every setting with the place it comes from.
+    """Every setting as `wardbeat serve` takes it, with the place it comes from.
 
     Args:
         config: as of :func:`load_settings`.
@@ -238,6 +253,8 @@ def explain(config: Path | None = None) -> tuple[Path, list[Setting]]:
     """
     values = load_settings(config).model_dump(mode="json")
     path, contents = _read(config)
+    values["store"] = values["store"] or str(default_store())
+    values["alarm_log"] = values["alarm_log"] or str(default_alarm_log())
     beds = values.pop("beds")
     values |= {
         f"beds.{bed}.{name}": value for bed, given in beds.items() for name, value in given.items() if value is not None

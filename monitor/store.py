@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -25,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.exceptions import ConfigError
-from monitor.journal import Entry, Journal
+from monitor.journal import Entry, Journal, sync_folder
 from monitor.tick import Sink, Tick
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ LARGEST: Final = 4 << 30
 """Bytes of journal kept for sinks that are behind; a sink further behind than that loses ticks."""
 
 _SUFFIX: Final = ".wbs"
+_PART: Final = ".part"
 _Pack = Callable[[bytes, NDArray[np.void]], tuple[bytes, memoryview]]
 
 
@@ -58,6 +61,9 @@ class Store:
     Attributes:
         journal: the journal.
         number: of the last tick that was restored or appended.
+        restored: the tick at which it went on from what was there; 0: nothing was.
+        snapshot: tick of the newest snapshot that this process wrote.
+        snapshots_failed: how many could not be written.
         failed: why something could not be written when it was last tried; None: all is well.
     """
 
@@ -73,10 +79,12 @@ class Store:
             ConfigError: it cannot be written.
         """
         self.journal = Journal(folder / "journal")
-        self.number = 0
+        self.number = self.restored = self.snapshot = self.snapshots_failed = 0
         self._folder = folder / "snapshots"
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for torn in self._folder.glob(f"*{_PART}"):
+                torn.unlink()
         except OSError as error:
             raise ConfigError(f"no snapshots can be written ({error.strerror})", where=str(self._folder)) from None
         self._every = every
@@ -143,7 +151,9 @@ class Store:
         if not (self.number or poison or self.journal.files()):
             return now
         log.info("restored tick %d, %d beds, in %.1f s", self.number, len(ward.beds()), self._clock() - begin)
+        self.restored = self.number
         self.number = max(self.number, poison or 0, *(sink.kept for sink in sinks))
+        self._drop_after(self.number)
         self._begin_anew(ward)
         return now + max(time.time() - self._unix, 0.0)
 
@@ -183,8 +193,10 @@ class Store:
     def _begin_anew(self, ward: Ward) -> bool:
         """A snapshot now, and a new file of the journal after it; whether that was possible."""
         self._wait()
-        text, rows = ward.snapshot_all(tick=self.number, unix=self._unix)
         self._retry = self._clock() + RETRY_AFTER
+        text, rows = ward.snapshot_all(tick=self.number, unix=self._unix)
+        if not self._has_room(len(text) + rows.nbytes):  # not to write for nothing what may be large
+            return False
         if not self._write(ward.pack_all, self.number, text, rows, 0):
             return False
         try:
@@ -194,10 +206,24 @@ class Store:
             return False
         return True
 
+    def _has_room(self, size: int) -> bool:
+        try:
+            return shutil.disk_usage(self._folder).free >= size
+        except OSError:
+            return False
+
+    def _drop_after(self, number: int) -> None:
+        """Remove what is of ticks that are going to be counted again: it follows a hole and cannot be reached."""
+        self.journal.drop_after(number)
+        for path in self._files():
+            if int(path.stem) > number:
+                log.error("snapshot %s follows a hole in the journal and is dropped", path.name)
+                path.unlink(missing_ok=True)
+
     def _write(self, pack: _Pack, number: int, text: bytes, rows: NDArray[np.void], needed: int) -> bool:
         """Write a tick's snapshot whole or not at all, then drop what it makes needless."""
         path = self._folder / f"{number:016d}{_SUFFIX}"
-        part = path.with_suffix(".part")
+        part = path.with_suffix(_PART)
         try:
             with open(part, "wb") as file:
                 for piece in pack(text, rows):
@@ -205,15 +231,20 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
+            sync_folder(self._folder)  # before what it makes needless goes
             for old in self._files()[:-KEPT]:
                 old.unlink(missing_ok=True)
             self.journal.drop_before(min(needed, int(self._files()[0].stem)) + 1)
             self.journal.drop_beyond(LARGEST)
         except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            self.snapshots_failed += 1
             if self._snapshot_failed is None:
                 log.error("no snapshot can be written in %s: %s", self._folder, error.strerror)
             self._snapshot_failed = error.strerror or repr(error)
             return False
+        self.snapshot = number
         self._snapshot_failed = None
         return True
 

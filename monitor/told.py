@@ -83,6 +83,19 @@ class Told:
         # Active alarm -> when it was raised, when its state last changed (seconds since 1970).
         self._times: dict[str, tuple[float, float]] = {}
 
+    def recall(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Take from an alarm log when what is active was raised, and last changed, before this process.
+
+        Args:
+            lines: as :func:`monitor.alarm_log.read_alarm_log` gives them.
+        """
+        for line in lines:
+            if line["type"] != Alarm.type:
+                continue
+            raised, _ = self._times.pop(line["id"], (line["time"], 0.0))
+            if line["state"] != "cleared":
+                self._times[line["id"]] = (raised, line["time"])
+
     def update(self, views: Iterable[BedView], now: float) -> list[dict[str, Any]]:
         """Note how the beds are at the end of a tick; those that viewers have to be told of are returned.
 
@@ -145,7 +158,7 @@ class Told:
 
     def active_alarms(self, now_unix: float) -> list[dict[str, Any]]:
         """Every active alarm as the hello tells it."""
-        # An alarm restored from a snapshot was raised before this process: for it, now has to do.
+        # One that is restored and was not recalled was raised before this process: now has to do.
         unknown = (now_unix, now_unix)
         alarms = []
         for bed in self.beds.values():

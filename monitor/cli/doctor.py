@@ -96,7 +96,7 @@ def examine(config: Path | None = None) -> Iterator[Finding]:
     yield from (_program(name, *about) for name, about in _PROGRAMS.items())
     yield from _databases()
     yield _kernel_cache()
-    yield _disk()
+    yield _attempt("store", lambda: _disk(config))
     yield _attempt("models", _models)
 
 
@@ -197,18 +197,26 @@ def _kernel_cache() -> Finding:
     return Finding("kernels", "wrong", "compiled anew at each start: their folder cannot be trusted", remedy)
 
 
-def _disk() -> Finding:
-    import platformdirs
+def _disk(config: Path | None) -> Finding:
+    from monitor.settings import default_store, load_settings
 
-    folder = platformdirs.user_state_path("wardbeat")
+    settings = load_settings(config)
+    folder = settings.store or default_store()
     there = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(there).free
     if not os.access(there, os.W_OK):
-        return Finding("state folder", "wrong", f"{folder} cannot be written", "set XDG_STATE_HOME to one that can")
-    found = f"{folder}, {free / (1 << 30):.1f} GiB free"
+        remedy = "set store, or XDG_STATE_HOME, to one that can"
+        return Finding("store", "wrong", f"{folder} cannot be written", remedy)
+    free = shutil.disk_usage(there).free
+    found = f"{folder}, {free / 1e9:.1f} GB free"
     if free < FREE:
-        return Finding("state folder", "wrong", found, "make room")
-    return Finding("state folder", "ok", found)
+        return Finding("store", "wrong", found, "make room")
+    wanted = settings.keep_gb if settings.record else None
+    recorded = sum(path.stat().st_size for path in (folder / "recordings").glob("*/*.dat")) if wanted else 0
+    if wanted is not None and free + recorded < wanted * 1e9:
+        return Finding(
+            "store", "optional", f"{found}; recordings may take {wanted:g} GB", "lower keep_gb, or make room"
+        )
+    return Finding("store", "ok", found)
 
 
 def _models() -> Finding:

@@ -20,7 +20,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_Store = Annotated[Path | None, typer.Option("--store", help="The monitor's store (the setting store).")]
+_Store = Annotated[
+    Path | None, typer.Option("--store", help="The monitor's store (the setting store, or that in your state folder).")
+]
 
 
 class Format(StrEnum):
@@ -103,8 +105,6 @@ def _time(text: str | None, option: str) -> float | None:
 
 
 def _store(given: Path | None) -> Path:
-    import platformdirs
+    from monitor.settings import default_store, load_settings
 
-    from monitor.settings import load_settings
-
-    return given or load_settings().store or platformdirs.user_state_path("wardbeat")
+    return given or load_settings().store or default_store()

@@ -45,6 +45,9 @@ def serve(
         Path | None, typer.Option(help="Folder of what must outlive the process (store in your state folder).")
     ] = None,
     no_store: Annotated[bool, typer.Option("--no-store", help="Keep nothing but the alarm log; begin anew.")] = False,
+    record: Annotated[
+        bool | None, typer.Option("--record/--no-record", help="Record signals, beats and alarms in the store (yes).")
+    ] = None,
     alarm_log: Annotated[
         Path | None, typer.Option(help="File to append every alarm to (alarms.jsonl in your state folder).")
     ] = None,
@@ -60,7 +63,7 @@ def serve(
     Every option can also be set by a variable (WARDBEAT_PORT, WARDBEAT_BROKER_HOST, ...) or in the TOML file.
     """
     from monitor.app import monitor_ward, run_until_stopped
-    from monitor.settings import load_settings
+    from monitor.settings import default_alarm_log, default_store, load_settings
 
     configure_logging(log_level, log_format)
     broker_host, broker_port = parse_address(broker) if broker is not None else (None, None)
@@ -75,32 +78,32 @@ def serve(
         other_model=other_model,
         other_model_sha256=other_model_sha256,
         store=store,
+        record=record,
         alarm_log=alarm_log,
         publish=publish,
     )
     if no_store and store is not None:
         raise ConfigError("--store and --no-store contradict each other", remedy="give one of them")
-    folder = _state_folder()
+    there = _make_state_folder()
     settings = settings.model_copy(
         update={
-            "alarm_log": settings.alarm_log or (folder and folder / "alarms.jsonl"),
-            "store": None if no_store else settings.store or (folder and folder / "store"),
+            "alarm_log": settings.alarm_log or (default_alarm_log() if there else None),
+            "store": None if no_store else settings.store or (default_store() if there else None),
         }
     )
     run_until_stopped(monitor_ward(settings))
 
 
-def _state_folder() -> Path | None:
-    """The user's state folder; none, and a warning, where that cannot be written."""
-    import platformdirs
+def _make_state_folder() -> bool:
+    """Make the user's state folder; no, and a warning, where that cannot be written."""
+    from monitor.settings import state_folder
 
-    folder = platformdirs.user_state_path("wardbeat")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        state_folder().mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        log.warning("nothing is kept: %s cannot be made (%s)", folder, error.strerror)
-        return None
-    return folder
+        log.warning("nothing is kept: %s cannot be made (%s)", state_folder(), error.strerror)
+        return False
+    return True
 
 
 def configure_logging(level: LogLevel, log_format: LogFormat = LogFormat.TEXT) -> None:

@@ -8,7 +8,7 @@
 
 Modules: :mod:`~monitor.recorder.recorder` is the sink of ticks, :mod:`~monitor.recorder.track` a bed's way through
 its records, :mod:`~monitor.recorder.growing` a record's files and :mod:`~monitor.recorder.headers` their headers,
-:mod:`~monitor.recorder.store` the database, :mod:`~monitor.recorder.mending` what is found at start,
+:mod:`~monitor.recorder.database` the database, :mod:`~monitor.recorder.mending` what is found at start,
 :mod:`~monitor.recorder.retention` what goes, and :mod:`~monitor.recorder.catalogue` and
 :mod:`~monitor.recorder.export` are for those who read.
 """

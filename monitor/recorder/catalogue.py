@@ -10,9 +10,9 @@ from pathlib import Path
 
 from monitor.ecg import BED_PATTERN
 from monitor.exceptions import ConfigError
+from monitor.recorder.database import FILE, annotations_of, check_version
 from monitor.recorder.headers import Recording
 from monitor.recorder.mending import read_recording
-from monitor.recorder.store import FILE, annotations_of, check_version
 
 
 @dataclass(slots=True)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.messages import NO_SAMPLE, RAIL
+from monitor.messages import NO_SAMPLE
 from monitor.recorder.headers import Recording, layout_header, master_header, signal_header
 
 FILL: Final = 10.0
@@ -24,32 +23,14 @@ FILL: Final = 10.0
 REFRESH: Final = 10.0
 """Seconds of signal after which a header with counts is brought up to date."""
 
+KEPT_OPEN: Final = 256
+"""Files that stay open between two writes: a process may have 1024. Opening and closing costs as much as a write."""
+
 _SAMPLE: Final = np.dtype("<i2")
 _PART: Final = ".part"
 """Ends the name of a file that is not complete."""
 
 FOLDER_MODE, FILE_MODE = 0o750, 0o640  # patients' data
-
-
-def to_units(samples: Iterable[NDArray[np.float32]], uv: float) -> NDArray[np.int16]:
-    """Samples as their device sent them.
-
-    Args:
-        samples: (n, leads) each, mV; NaN: no sample, +-inf: at the rail.
-        uv: microvolts per unit.
-
-    Returns:
-        (n, leads), units; :data:`NO_SAMPLE` and rails as sent.
-    """
-    scaled = np.concatenate(tuple(samples))
-    scaled *= np.float32(1000.0 / uv)
-    largest = np.abs(scaled).max(initial=0.0)
-    if largest < RAIL:
-        return np.rint(scaled).astype(_SAMPLE)
-    missing = np.isnan(scaled)
-    units = np.clip(np.rint(np.where(missing, 0.0, scaled)), -RAIL, RAIL).astype(_SAMPLE)
-    units[missing] = NO_SAMPLE
-    return units
 
 
 class Growing:
@@ -63,6 +44,8 @@ class Growing:
         whole: whether it is finished.
     """
 
+    _open_files: ClassVar[int] = 0
+
     def __init__(self, folder: Path, recording: Recording, number: int) -> None:
         self.recording = recording
         self.number = number
@@ -70,6 +53,8 @@ class Growing:
         self.whole = False
         self.lengths = [0]
         self._folder = folder
+        self._descriptor: int | None = None
+        self._open_file = ""
         self._counted = 0  # of the last segment, as the headers say
 
     @classmethod
@@ -146,6 +131,7 @@ class Growing:
         Raises:
             OSError: they cannot be written.
         """
+        self.release()
         if self.created:
             self._write_headers(self.recording, self.lengths, whole=True)
         self.whole = True
@@ -199,15 +185,32 @@ class Growing:
 
     def _put(self, file: str, offset: int, units: NDArray[np.int16]) -> None:
         """Write at a place, over whatever a failed attempt left there."""
-        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | (0 if offset else os.O_CREAT)
-        descriptor = os.open(f"{self._folder}/{file}", flags, FILE_MODE)
+        descriptor = self._descriptor
+        if descriptor is None or file != self._open_file:
+            self.release()
+            flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | (0 if offset else os.O_CREAT)
+            descriptor = self._descriptor = os.open(f"{self._folder}/{file}", flags, FILE_MODE)
+            self._open_file = file
+            Growing._open_files += 1
         try:
-            data = memoryview(units.tobytes())
+            if not os.fstat(descriptor).st_nlink:
+                raise FileNotFoundError(errno.ENOENT, "the recording was deleted", file)
+            data = np.ascontiguousarray(units).data.cast("B")
             while data:
                 written = os.pwrite(descriptor, data, offset)
                 data, offset = data[written:], offset + written
-        finally:
-            os.close(descriptor)
+        except OSError:
+            self.release()
+            raise
+        if Growing._open_files > KEPT_OPEN:
+            self.release()
+
+    def release(self) -> None:
+        """Close its file; what is written next opens it again."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            Growing._open_files -= 1
 
 
 def replace(file: Path, data: bytes) -> None:

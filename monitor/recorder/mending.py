@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 from monitor.ecg import BED_PATTERN
+from monitor.recorder.database import Store
 from monitor.recorder.growing import Growing
 from monitor.recorder.headers import Recording, parse
-from monitor.recorder.store import Store
 
 log = logging.getLogger(__name__)
 

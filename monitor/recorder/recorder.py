@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -23,11 +23,11 @@ from monitor.ecg import check_bed
 from monitor.events import Alarm, Beat, Event, Gap, Quality, Rhythm, take_rhythm
 from monitor.exceptions import ConfigError
 from monitor.recorder.annotations import encode
+from monitor.recorder.database import State, Store, pack_p
 from monitor.recorder.growing import FOLDER_MODE, Growing
 from monitor.recorder.headers import Recording, lead_names
 from monitor.recorder.mending import unfinished
 from monitor.recorder.retention import clear_up
-from monitor.recorder.store import State, Store, pack_p
 from monitor.recorder.track import Track
 from monitor.sequencer import Run
 from monitor.tick import Tick
@@ -36,6 +36,8 @@ from monitor.views import BedView
 log = logging.getLogger(__name__)
 
 HOUR: Final = 3600.0
+WAKE: Final = 0.25
+"""Seconds between two looks for what is to be done: to be woken by each tick would cost more than the work."""
 COMMIT: Final = 1.0
 """Seconds between two transactions."""
 LATE: Final = 2.0
@@ -108,6 +110,7 @@ class Recorder:
         self._views: Sequence[BedView] = ()
         self._wake = threading.Condition()
         self._stopping = False
+        self._hurry = False  # somebody waits for the thread
         self._busy_since: float | None = None  # monotonic
         self._overrun = False
         self._store: Store | None = None
@@ -118,6 +121,7 @@ class Recorder:
         self._begun: list[tuple[int, Recording]] = []
         self._rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
         self._whole: deque[tuple[Growing, float]] = deque()  # with when they ended
+        self._restarted: list[Track] = []  # in this tick
         self._changed: dict[int, Growing] = {}
         self._sound = True  # nothing has failed since the last commit
         self._last_commit = self._last_clear_up = float("-inf")
@@ -148,22 +152,27 @@ class Recorder:
         self._views = tick.views
         if len(self._jobs) >= MOST_TICKS:
             if time.time() - tick.unix > STUCK:  # a tick of the past: they come faster than they once did
-                with self._wake:
-                    self._wake.wait_for(lambda: len(self._jobs) < MOST_TICKS or self._is_stuck())
+                self._wait_for(lambda: len(self._jobs) < MOST_TICKS)
             if len(self._jobs) >= MOST_TICKS:
                 self._overrun = True
                 self._fail("writing does not keep up")
                 return
-        with self._wake:
-            self._jobs.append(_Job(tick.number, tick.now, tick.unix, tick.events, tick.released))
-            self._wake.notify_all()
+        self._jobs.append(_Job(tick.number, tick.now, tick.unix, tick.events, tick.released))
         if self._is_stuck():
             self._fail("the disk does not answer")
 
     def settle(self) -> None:
         """Wait until the thread has done what it was given."""
+        self._wait_for(lambda: not self._jobs and self._busy_since is None)
+
+    def _wait_for(self, reached: Callable[[], bool]) -> None:
+        """Have the thread work without a pause until something is reached, or it is stuck."""
         with self._wake:
-            self._wake.wait_for(lambda: not self._jobs and self._busy_since is None)
+            self._hurry = True
+            self._wake.notify_all()
+            while not (reached() or self._is_stuck()):
+                self._wake.wait(STUCK)
+            self._hurry = False
 
     def _is_stuck(self) -> bool:
         since = self._busy_since
@@ -172,21 +181,29 @@ class Recorder:
     # -- in the thread
 
     def _run(self) -> None:
-        while True:
+        while not self._stopping:
             with self._wake:
-                self._busy_since = None
-                self._wake.notify_all()
-                self._wake.wait_for(lambda: bool(self._jobs) or self._stopping)
-                if not self._jobs:
-                    break
-                job = self._jobs.popleft()
-                self._busy_since = time.monotonic()
-            try:
-                self._take(job)
-            except Exception as error:
-                log.exception("recording failed")
-                self._fail(repr(error))
+                self._wake.wait_for(lambda: self._stopping or (self._hurry and bool(self._jobs)), timeout=WAKE)
+            self._work_off()
+        self._work_off()
         self._end()
+
+    def _work_off(self) -> None:
+        """Do what there is to do."""
+        while self._jobs:
+            self._busy_since = time.monotonic()
+            try:
+                self._take(self._jobs.popleft())
+            except Exception as error:
+                if self.failed is None:
+                    log.exception("recording failed")
+                self._fail(repr(error))
+            if self._hurry:
+                with self._wake:
+                    self._wake.notify_all()
+        with self._wake:
+            self._busy_since = None
+            self._wake.notify_all()
 
     def _take(self, job: _Job) -> None:
         if self._replaying:
@@ -200,14 +217,20 @@ class Recorder:
             return
         if not self._state.since:
             self._state.since = job.unix
+        tracks, number, now = self._tracks, job.number, job.now
         for bed, run in job.released:
-            self._take_run(job, bed, run)
+            track = None if run.skip or run.restart or self._replaying else tracks.get(bed)
+            if track is None or not track.follow(run.chunk, number, now):
+                self._take_run(job, bed, run)
+            elif track.due:
+                self._flush(track)
         if not (self._replaying and job.number <= self._state.events):
             for event in job.events:
                 self._take_event(job, event)
             self._state.events, self._state.until = job.number, job.unix
-        for bed, _ in job.released:
-            self._tracks[bed].restarted = None
+        for track in self._restarted:
+            track.restarted = None
+        self._restarted.clear()
         if not 0.0 <= job.now - self._last_commit < COMMIT:
             self._commit(job)
 
@@ -220,6 +243,7 @@ class Recorder:
         first, end = run.chunk.first + run.skip, run.chunk.end
         if run.restart and track.growing is not before and before is not None:
             track.restarted = (first, end)
+            self._restarted.append(track)
         elif track.restarted is not None:
             track.restarted = (track.restarted[0], end)
         if track.growing is not None and track.lead_off(run.chunk.lead_off):
@@ -383,6 +407,10 @@ class Recorder:
             self._state.kept = self._state.events
         self._transact()
         self._finish_one(0.0, all_of_them=True)
+        for track in self._tracks.values():
+            for growing in (track.before, track.growing):
+                if growing is not None:
+                    growing.release()
         if self._store is not None:
             self._store.close()
         self.kept = self._written

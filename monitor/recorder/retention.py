@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import Final
 
+from monitor.recorder.database import Store
 from monitor.recorder.mending import read_recording
-from monitor.recorder.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -29,5 +29,6 @@ if __name__ == "__main__":
             now = i * 0.1
             recorder.write(Tick(i + 1, now, 1.79e9 + now, (), [("bed", Run(numbered(i * SIZE)))]))
             if i % 10 == 0:
+                recorder.settle()
                 print(i * SIZE, flush=True)
             time.sleep(0.0005)

@@ -154,3 +154,30 @@ def test_a_killed_process_leaves_every_alarm_it_told_of(tmp_path):
     assert set(told) <= set(written)
     assert [id_ for id_ in written if id_ in set(told)] == told, "in order"
     assert all(tuple(map(int, a.split("."))) < tuple(map(int, b.split("."))) for a, b in pairwise(written))
+
+
+def test_lines_wait_for_a_full_disk(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "a"
+    fsync, full = os.fsync, [False]
+
+    def sync(descriptor):
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr("monitor.alarm_log.MOST_WAITING", 3)
+    with AlarmLog(path) as log:
+        log.write(Tick(1, 0.0, 1.0, [alarm(1)]))
+        full[0] = True
+        for number in range(2, 7):
+            log.write(Tick(number, 0.1 * number, 1.0, [alarm(number)]))
+        assert (log.failed, log.kept) == ("No space left on device", 1)
+        assert ids(path) == ["bed:1:TACHY:1"]
+        full[0] = False
+        log.write(Tick(7, 0.7, 1.0, []))
+        assert log.failed is not None
+        log.write(Tick(8, 5.0, 1.0, []))
+        assert (log.failed, log.kept) == (None, 8)
+    assert ids(path) == [f"bed:1:TACHY:{number}" for number in (1, 4, 5, 6)]
+    assert "oldest lines are lost" in caplog.text

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import monitor.cli
-from monitor.cli.serve import _state_folder, parse_address
+from monitor.cli.serve import _make_state_folder, parse_address
 from monitor.exceptions import ConfigError, WardbeatError
 
 
@@ -114,8 +114,9 @@ def test_parse_address():
 
 def test_what_is_kept_is_in_the_users_state_folder(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert _state_folder() == tmp_path / "wardbeat"
+    assert _make_state_folder()
+    assert (tmp_path / "wardbeat").is_dir()
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    assert _state_folder() is None
+    assert not _make_state_folder()
     assert "nothing is kept" in caplog.text

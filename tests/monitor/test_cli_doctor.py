@@ -86,8 +86,17 @@ def test_kernels_compiled_anew_each_time_and_a_full_disk(monkeypatch):
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 20))
     found = findings()
-    assert found["kernels"].state == found["state folder"].state == "wrong"
-    assert found["state folder"].remedy == "make room"
+    assert found["kernels"].state == found["store"].state == "wrong"
+    assert found["store"].remedy == "make room"
+
+
+def test_less_room_than_recordings_may_take(monkeypatch):
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(40_000_000_000))
+    assert findings()["store"].state == "optional"
+    assert "recordings may take 50 GB" in findings()["store"].found
+    monkeypatch.setenv("WARDBEAT_KEEP_GB", "30")
+    assert findings()["store"].state == "ok"
 
 
 def test_a_model_that_is_not_the_pinned_one(monkeypatch):

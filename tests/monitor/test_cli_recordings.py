@@ -16,6 +16,7 @@ from monitor.events import Beat
 from monitor.exceptions import ConfigError
 from monitor.recorder.recorder import Recorder
 from monitor.sequencer import Run
+from monitor.settings import default_store
 from monitor.tick import Tick
 
 
@@ -59,3 +60,14 @@ def test_export_in_each_format(store):
 def test_names_that_are_none_are_refused(store, name):
     with pytest.raises(ConfigError, match="no such recording"):
         call("export", name, "--store", store)
+
+
+def test_without_arguments_they_are_looked_for_where_serve_keeps_them(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("WARDBEAT_STORE", raising=False)
+    with pytest.raises(ConfigError, match="no recordings here"):
+        call("list")
+    default_store().parent.mkdir(parents=True)
+    default_store().symlink_to(store)
+    assert "bed/2026" in call("list").output

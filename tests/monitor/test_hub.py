@@ -221,6 +221,18 @@ async def test_hello_dates_restored_alarms_from_now(hub: Hub) -> None:
     assert hello["alarms"][0]["since"] == 1700.0
 
 
+async def test_hello_dates_restored_alarms_by_the_alarm_log(hub: Hub) -> None:
+    latched = {**ALARM.as_dict(), "state": "latched"}
+    hub.recall(
+        [{**ALARM.as_dict(), "time": 1500.0}, {"type": "audio", "bed": "bed-01"}, {**latched, "time": 1600.0}]
+        + [{**ALARM.as_dict(), "id": "other", "state": state, "time": 1650.0} for state in ("raised", "cleared")]
+    )
+    hub.publish([], [], [bed_view(alarms=(ALARM,))], 1700.0)
+    async with view_of(hub) as viewer:
+        hello = await next_message(viewer)
+    assert [(alarm["since"], alarm["time"]) for alarm in hello["alarms"]] == [(1500.0, 1600.0)]
+
+
 async def test_publish_sends_all_of_a_tick_in_one_frame(hub: Hub) -> None:
     async with view_of(hub) as viewer:
         assert (await next_message(viewer))["beds"] == []

@@ -177,3 +177,19 @@ def test_a_version_that_cannot_be_read_is_refused(tmp_path):
         )
         with pytest.raises(ConfigError, match=r"tick 1 cannot be read \(no command 'Dismiss'\)"):
             list(journal.read_after(0))
+
+
+def test_what_could_not_be_flushed_is_a_hole(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(5, "Input/output error")
+
+    with Journal(tmp_path) as journal:
+        assert journal.append(entry(1))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", fail)
+            journal._flush()
+        assert not journal.append(entry(2))
+        assert journal.failed == "Input/output error"
+        journal.begin(3)
+        assert journal.append(entry(3))
+        assert journal.failed is None

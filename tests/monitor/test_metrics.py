@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,9 +12,11 @@ from test_hub import ALARM, bed_view
 from monitor.commands import Relearn
 from monitor.hub import Hub
 from monitor.inbox import Inbox
+from monitor.journal import Entry
 from monitor.metrics import Metrics
 from monitor.mqtt import Ingest
 from monitor.publisher import Publisher
+from monitor.store import Store
 
 
 class Kept:
@@ -93,3 +96,15 @@ async def test_two_monitors_in_a_process_do_not_share_metrics() -> None:
     *_, other = make()
     one.ticked(99.9, None, 0)
     assert scrape(other)["wardbeat_tick_seconds_count",] == 0
+
+
+async def test_the_stores_figures(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.journal.append(Entry(1, 0.0, 0.0))
+        store.snapshots_failed, store.restored = 2, 7
+        *_, metrics = make(store=store)
+        found = scrape(metrics)
+        assert found["wardbeat_journal_bytes_total",] == store.journal.bytes_written > 0
+        assert found["wardbeat_snapshots_failed_total",] == 2
+        assert (found["wardbeat_restored_tick",], found["wardbeat_snapshot_tick",]) == (7, 0)
+        assert found["wardbeat_store_failed",] == 0

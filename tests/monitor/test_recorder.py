@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import random
 import signal
@@ -15,12 +17,15 @@ import pytest
 import wfdb
 from recorder_writer import SIZE, numbered
 
+from monitor.app import Ticker
 from monitor.commands import RecorderState
 from monitor.events import Alarm, Beat, Rhythm
-from monitor.messages import Chunk, decode, encode
+from monitor.inbox import Inbox
+from monitor.messages import Chunk, decode, encode, units_sent
+from monitor.recorder.database import FILE
 from monitor.recorder.recorder import Recorder
-from monitor.recorder.store import FILE
 from monitor.sequencer import Run
+from monitor.settings import Settings
 from monitor.tick import Tick
 from monitor.ward import Ward
 
@@ -206,6 +211,52 @@ def test_a_full_disk_is_a_gap_and_what_was_written_stays(tmp_path, monkeypatch, 
     assert rows(tmp_path, "SELECT reason FROM gaps")[0] == ("not recorded",)
 
 
+async def test_a_full_disk_is_an_alarm_at_the_bed_until_there_is_room(tmp_path, monkeypatch):
+    """From the file that cannot be written to what viewers are told, and on with monitoring (FAULTS: disk full)."""
+    full, told, acknowledged = [True], [], []
+    real = os.pwrite
+
+    def pwrite(*arguments):
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        return real(*arguments)
+
+    class Viewers:
+        def publish(self, events, *_):
+            told.extend((e.bed, e.state, e.reason) for e in events if isinstance(e, Alarm) and e.code == "RECORDER")
+
+    async def send():
+        for i in range(1000):
+            await inbox.hold(numbered(SIZE * i))
+            acknowledged.append(i)
+            await asyncio.sleep(0.02)
+
+    async def until(condition):
+        async with asyncio.timeout(60):
+            while not condition():  # noqa: ASYNC110  a poll of the code under test
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    inbox = Inbox()
+    with Recorder(tmp_path) as recorder:
+        ticker = Ticker(Ward(), inbox, Viewers(), asyncio.Queue(), Settings(tick=0.02), [recorder])
+        tasks = [asyncio.create_task(ticker.run()), asyncio.create_task(send())]
+        await until(lambda: ("bed", "raised", "No space left on device") in told)
+        before = len(acknowledged)
+        await until(lambda: len(acknowledged) > before + 5)
+        assert len(told) == 1
+        full[0] = False
+        await until(lambda: [state for _, state, _ in told] == ["raised", "cleared"])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await inbox.abandon()
+    (name,) = names(tmp_path)
+    found = units(tmp_path, name)
+    assert (found == expected(0, len(found))).all()
+    assert len(found) >= before * SIZE
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="LOUD: a tmpfs needs root; the simulated full disk runs above")
 def test_a_full_tmpfs(tmp_path):
     store = tmp_path / "small"
@@ -261,3 +312,21 @@ def test_the_ward_alarms_on_every_bed_and_clears():
     assert [e.bed for e in ward.feed([other], now=0.2) if isinstance(e, Alarm) and e.code == "RECORDER"] == ["other"]
     ended = ward.feed([], [RecorderState(True)], 0.3)
     assert [(e.bed, e.state) for e in ended if isinstance(e, Alarm)] == [("bed", "cleared"), ("other", "cleared")]
+
+
+def test_a_recording_that_is_deleted_meanwhile_is_told(tmp_path):
+    with Recorder(tmp_path) as recorder:
+        feed(recorder, [numbered(SIZE * i) for i in range(30)])
+        assert recorder.failed is None
+        (tmp_path / "recordings" / "bed" / f"{names(tmp_path)[0]}.dat").unlink()
+        feed(recorder, [numbered(SIZE * i) for i in range(30, 60)], 31)
+        assert recorder.failed is not None
+
+
+def test_units_are_those_of_the_message_in_either_form():
+    units = np.array([[1, -32768], [32767, -32767], [0, 5]], "<i2")
+    made = Chunk("bed", 7, 0, 0, 250.0, np.where(units == -32768, np.nan, units * 0.005).astype(np.float32))
+    binary = decode("bed", encode(made, 5.0))
+    told = {"v": 1, "stream": 7, "seq": 0, "first": 0, "fs": 250, "uv": 5, "off": [], "time": 0}
+    text = decode("bed", json.dumps(told | {"samples": [[1, 32767, 0], [None, -32767, 5]]}).encode())
+    assert units_sent(binary) == units_sent(text) == units.tobytes()

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import random
+from collections import namedtuple
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -337,3 +338,43 @@ def test_restoring_is_refused_where_an_entry_is_of_another_version(whole, tmp_pa
         journal.append(bad)
     with start_again as store, pytest.raises(ConfigError, match="the journal's tick 11 cannot be read"):
         store.restore(Ward())
+
+
+def test_what_follows_a_hole_is_dropped_before_its_ticks_are_counted_again(whole, tmp_path, caplog):
+    clock, ward = Clock(), Ward()
+    with Store(tmp_path, clock=clock) as store:
+        play(store, ward, whole.entries[:60], [], clock)
+        store.journal.begin(81)
+        play(store, ward, whole.entries[80:100], [], clock)
+    again = Ward()
+    with Store(tmp_path) as store:
+        store.restore(again)
+        assert store.number == store.restored == 60
+        assert [int(path.stem) for path in store.journal.files()][-1] == 61
+        assert [entry.number for entry in store.journal.read_after(60)] == []
+    assert "follows a hole" in caplog.text
+
+
+def test_a_snapshot_that_does_not_fit_leaves_nothing_and_is_not_tried_without_room(whole, tmp_path, monkeypatch):
+    clock, ward = Clock(), Ward()
+    (tmp_path / "snapshots").mkdir(parents=True)
+    (tmp_path / "snapshots" / "1.part").write_bytes(b"torn")
+    with Store(tmp_path, clock=clock) as store:
+        assert not list((tmp_path / "snapshots").iterdir())
+        play(store, ward, whole.entries[:10], [], clock)
+
+        def full(descriptor):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        store._wait()
+        there = list((tmp_path / "snapshots").iterdir())
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            assert not store._begin_anew(ward)
+        assert (store.snapshots_failed, list((tmp_path / "snapshots").iterdir())) == (1, there)
+        with monkeypatch.context() as patch:
+            patch.setattr("monitor.store.shutil.disk_usage", lambda path: namedtuple("usage", "free")(1000))
+            assert not store._begin_anew(ward)
+        assert store.snapshots_failed == 1
+        assert store._begin_anew(ward)
+        assert store.snapshot == 10
