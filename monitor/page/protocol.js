@@ -1,6 +1,6 @@
 /**
  * The feed from the hub: one websocket, its messages taken apart, and its coming back when it is lost.
- * The layout is that of monitor/feed.py. What was missed meanwhile is asked for and comes first (docs/websocket.md).
+ * The layout is that of monitor/feed.py. What was missed meanwhile is asked for and comes first (monitor/docs/websocket.md).
  */
 
 /**

@@ -1,4 +1,4 @@
-"""docs/websocket.md: its client runs against a real hub, and its tables name what the code has."""
+"""monitor/docs/websocket.md: its client runs against a real hub, and its tables name what the code has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from monitor.hub import CLOSE_ABOVE, CLOSE_AFTER, MAX_COMMAND, MAX_RESUME, MAX_V
 from monitor.profiles import RANGES
 from monitor.views import BedView, Wave
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "websocket.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).parents[2] / "monitor" / "docs" / "websocket.md").read_text(encoding="utf-8")
 DEADLINE = 30.0
 
 
