@@ -119,9 +119,7 @@ def test_past_alarms_are_late_and_what_stands_is_told_live(heard) -> None:
 @pytest.mark.parametrize("how", [{"size": 90}, {"again": 2}, {"rows": 7}, {"restored": True}])
 def test_cutting_duplicates_ticks_and_a_restored_ward_change_nothing(heard, how) -> None:
     def told(all_):
-        return [
-            (a.id, a.state, a.late) for _, a in physiological(all_) if a.emitted < 86 * FS or a.reason == "live"
-        ]
+        return [(a.id, a.state, a.late) for _, a in physiological(all_) if a.emitted < 86 * FS or a.reason == "live"]
 
     assert told(played(**how)[0]) == told(heard)
 

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiomqtt import Client
+from aiomqtt import Client, MqttError
 
 from monitor import messages
 from monitor.broker import Broker
@@ -68,6 +68,10 @@ def test_the_table_has_the_layout_and_the_limits() -> None:
     assert f"{messages.MAX_PAYLOAD // 1024} KiB" in DOCUMENT
 
 
+def _add_user(passwords: Path, user: str) -> None:
+    subprocess.run([str(PASSWD), "-b", str(passwords), user, user], check=True, capture_output=True)
+
+
 @contextlib.asynccontextmanager
 async def guarded(folder: Path, *users: str) -> AsyncIterator[int]:
     """A mosquitto with the shipped configuration on a free port; everybody's password is their name."""
@@ -83,7 +87,7 @@ async def guarded(folder: Path, *users: str) -> AsyncIterator[int]:
         (folder / name).chmod(0o600)
     config.write_text(f"user root\n{text.replace('persistence_location ./', f'persistence_location {folder}/')}")
     for user in users:
-        subprocess.run([str(PASSWD), "-b", str(folder / "passwords"), user, user], check=True, capture_output=True)
+        _add_user(folder / "passwords", user)
     child = Child("mosquitto", [str(MOSQUITTO), "-c", str(config)])
     await child.start()
     try:
@@ -99,10 +103,16 @@ async def test_row_44_a_bed_cannot_publish_as_another(tmp_path: Path) -> None:
         return Client("127.0.0.1", port, identifier=f"of-{user}", username=user, password=user)
 
     heard: list[str] = []
-    async with guarded(tmp_path, "monitor", "bed-a", "bed-b") as port, asyncio.timeout(30):
-        async with client("monitor") as monitor, client("bed-a") as a, client("bed-b") as b:
-            await monitor.subscribe("wardbeat/v1/+/ecg", qos=1)
-            await a.publish(topic("bed-b", "ecg"), "forged", qos=1)
+    async with (
+        asyncio.timeout(30),
+        guarded(tmp_path, "monitor", "bed-a", "bed-b") as port,
+        client("monitor") as monitor,
+    ):
+        await monitor.subscribe("wardbeat/v1/+/ecg", qos=1)
+        with contextlib.suppress(MqttError):  # some versions close the connection
+            async with client("bed-a") as forger:
+                await forger.publish(topic("bed-b", "ecg"), "forged", qos=1)
+        async with client("bed-a") as a, client("bed-b") as b:
             await a.publish(topic("bed-a", "ecg"), "own", qos=1)
             await b.publish(topic("bed-b", "ecg"), "own", qos=1)
             async for message in monitor.messages:
@@ -110,10 +120,11 @@ async def test_row_44_a_bed_cannot_publish_as_another(tmp_path: Path) -> None:
                 heard.append(str(message.topic))
                 if len(heard) == 2:
                     break
-            await a.subscribe("wardbeat/v1/#", qos=1)
-            await monitor.publish("wardbeat/v1/bed-b/alarms", "private", qos=1)
+            with contextlib.suppress(MqttError):
+                await a.subscribe("wardbeat/v1/+/ecg", qos=1)
             await b.publish(topic("bed-b", "ecg"), "private", qos=1)
-            with pytest.raises(TimeoutError):
+            assert (await anext(aiter(monitor.messages))).payload == b"private"
+            with pytest.raises((TimeoutError, MqttError)):
                 async with asyncio.timeout(0.5):
                     await anext(aiter(a.messages))
     assert heard == [topic("bed-a", "ecg"), topic("bed-b", "ecg")]
