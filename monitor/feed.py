@@ -1,4 +1,4 @@
-"""What passes between the hub and a viewer: bytes and JSON, nothing else. ``monitor/docs/websocket.md`` is its contract.
+"""What passes between the hub and a viewer: bytes and JSON, nothing else. ``docs/websocket.md`` is its contract.
 
 Server to client, JSON text::
 
