@@ -222,6 +222,8 @@ class Ticker:
             match value:
                 case Chunk():
                     chunks.append(value)
+                    if value.time_us:
+                        self._hub.note_skew(value.bed, _skew_of(value, time.time()))
                     if value.bed in self._settings:  # the ward knows it from this tick on
                         self._next += self._settings.pop(value.bed).commands(value.bed)
                 case Describe():
@@ -262,6 +264,11 @@ class Ticker:
         elif presence.online and presence.bed in self._offline:
             self._offline.discard(presence.bed)
             log.info("bed %s: its device is back", presence.bed)
+
+
+def _skew_of(chunk: Chunk, unix: float) -> float:
+    """Seconds by which a device's clock is ahead of ours, less the time its samples took to come."""
+    return chunk.time_us / 1e6 + len(chunk.samples) / chunk.fs - unix
 
 
 async def together(**tasks: Coroutine[Any, Any, NoReturn]) -> NoReturn:

@@ -118,6 +118,8 @@ class Alarm(Event):
         by: who acknowledged it.
         history: what happened to it so far; with the event that clears it, and with what a view shows. Each step has
             ``what`` (a state, or ``shown``), ``emitted``, ``why``, ``by``.
+        late: it came out of a back-log: to be logged, not sounded. If it stands when the data is live again, it is
+            told once more. Left out of the line when false.
     """
 
     type: ClassVar[str] = "alarm"
@@ -135,6 +137,14 @@ class Alarm(Event):
     silence: float | None = None
     by: str | None = None
     history: list[dict[str, Any]] | None = None
+    late: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """The event as the object of its JSON line."""
+        line = Event.as_dict(self)
+        if not self.late:
+            del line["late"]
+        return line
 
 
 @dataclass(slots=True)

@@ -14,8 +14,9 @@ waveforms. Of the object's members only those are there that have something::
 
     BED     index bed leads fs stream origin signal position simulated alias profile limits;
             signal: names the run of samples that `position` counts; limits: :class:`monitor.profiles.Limits`
-    VITALS  bed heart_rate rhythm pvc_per_minute age low high pause;
-            age: seconds since its last sample; pause: seconds left of its audio pause, 0: none
+    VITALS  bed heart_rate rhythm pvc_per_minute age low high pause late_s skew_s;
+            age: seconds since its last sample; pause: seconds left of its audio pause, 0: none;
+            late_s: seconds behind, 0: live; skew_s: seconds by which the device's clock is ahead, null: unknown
     EVENT   as :mod:`monitor.events` has it; time: seconds since 1970 at which it was sent; signal: its bed's
     ALARM   the event of its last change, and since: when it was raised; of an acknowledged one silenced_until
 

@@ -274,6 +274,10 @@ class Hub:
         self._send(b"{" + b",".join(told) + b"}" if told else b"", segments, now)
         self.health.ticked()
 
+    def note_skew(self, bed: str, seconds: float) -> None:
+        """Note by how much a device's clock is ahead of the wall clock; vitals tell it, nothing else depends on it."""
+        self._told.skews[bed] = seconds
+
     def _send(self, told: bytes, segments: list[Segment], now: float) -> None:
         """Give every viewer this tick's frame; one that is behind, the frame without its waveforms."""
         live, behind = self._by_pace(now)

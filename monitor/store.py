@@ -105,7 +105,7 @@ class Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._wait()
+        self.settle()
         self.journal.__exit__()
 
     def restore(self, ward: Ward, sinks: Sequence[Sink] = ()) -> float:
@@ -192,7 +192,7 @@ class Store:
 
     def _begin_anew(self, ward: Ward) -> bool:
         """A snapshot now, and a new file of the journal after it; whether that was possible."""
-        self._wait()
+        self.settle()
         self._retry = self._clock() + RETRY_AFTER
         text, rows = ward.snapshot_all(tick=self.number, unix=self._unix)
         if not self._has_room(len(text) + rows.nbytes):  # not to write for nothing what may be large
@@ -273,7 +273,8 @@ class Store:
             log.error("no snapshot can be used: every bed learns anew, from tick %d on", self.number + 1)
         return 0.0
 
-    def _wait(self) -> None:
+    def settle(self) -> None:
+        """Wait until a snapshot that is being written is on the disk."""
         if self._writer is not None:
             self._writer.join()
 

@@ -75,9 +75,11 @@ class Told:
     Attributes:
         beds: id -> what was told of it.
         shown: ids of active alarms that a viewer has said it shows.
+        skews: id -> seconds by which the device's clock is ahead of the wall clock, of those that tell the time.
     """
 
     def __init__(self) -> None:
+        self.skews: dict[str, float] = {}
         self.beds: dict[str, ToldBed] = {}
         self.shown: set[str] = set()
         # Active alarm -> when it was raised, when its state last changed (seconds since 1970).
@@ -129,7 +131,7 @@ class Told:
         active = {alarm.id for bed in self.beds.values() for alarm in bed.view.alarms}
         self._times = {id_: times for id_, times in self._times.items() if id_ in active}
         self.shown &= active
-        return [_vitals(bed, now) for bed in self.beds.values()]
+        return [_vitals(bed, now, self.skews.get(name)) for name, bed in self.beds.items()]
 
     def is_new(self, alarm_id: str) -> bool:
         """Whether an alarm is active and no viewer has said yet that it shows it; from now on, one has."""
@@ -173,7 +175,7 @@ def _silence(alarm: Alarm, now_unix: float) -> dict[str, float]:
     return {} if alarm.silence is None else {"silenced_until": now_unix + alarm.silence}
 
 
-def _vitals(bed: ToldBed, now: float) -> dict[str, Any]:
+def _vitals(bed: ToldBed, now: float, skew_s: float | None) -> dict[str, Any]:
     view = bed.view
     return {
         "bed": view.bed,
@@ -184,4 +186,6 @@ def _vitals(bed: ToldBed, now: float) -> dict[str, Any]:
         "low": view.low,
         "high": view.high,
         "pause": round(view.pause_left, 1),
+        "late_s": round(view.late_s, 1),
+        "skew_s": None if skew_s is None else round(skew_s, 1),
     }

@@ -49,6 +49,7 @@ class BedView:
         limits: what it is set to.
         pause_left: seconds left of the audio pause; 0: there is none.
         lead_names: of all leads sent, as the device described them; empty: it did not.
+        late_s: seconds by which its data is behind, out of a back-log; 0: it is live.
     """
 
     bed: str
@@ -70,3 +71,4 @@ class BedView:
     limits: Limits = PROFILES[ADULT]
     pause_left: float = 0.0
     lead_names: tuple[str, ...] = ()
+    late_s: float = 0.0

@@ -42,6 +42,7 @@ from monitor.commands import (
 from monitor.ecg import AAMI_CLASSES, FS, MAX_LEADS
 from monitor.events import Alarm, Audio, Beat, Event, Gap, Qrs, Quality, Rhythm, Trigger
 from monitor.exceptions import ConfigError
+from monitor.lateness import Lateness
 from monitor.messages import Chunk
 from monitor.naming import FAILED, NAMED, name_rows
 from monitor.profiles import ADULT, PROFILES, Limits, with_changes, write_settings
@@ -98,6 +99,9 @@ class _Bed:
     name: str
     row: int
     sequencer: Sequencer = field(default_factory=Sequencer)
+    lateness: Lateness = field(default_factory=Lateness)
+    late: set[str] = field(default_factory=set)  # alarms last told out of late data, by id
+    retell: bool = False  # those of them that stand, when the data is live again
     alias: str = ""
     simulated: bool = False
     lead_names: tuple[str, ...] = ()
@@ -180,6 +184,8 @@ class _Bed:
             "holds": self.holds,
             "counts_down": self.counts_down,
             "waiting": self.sequencer.waiting(),
+            "lateness": self.lateness.as_dict(),
+            "late": sorted(self.late),
         }
 
     def set_clocks(self, told: dict[str, Any]) -> None:
@@ -189,6 +195,8 @@ class _Bed:
         self.gaps = [(first, resumed) for first, resumed in told["gaps"]]
         self.holds, self.counts_down = told["holds"], told["counts_down"]
         self.sequencer.wait_for(self.name, told["waiting"])
+        self.lateness, self.late = Lateness(**told["lateness"]), set(told["late"])
+        self.retell = bool(self.late)
 
 
 def _beats(
@@ -303,6 +311,8 @@ class Ward:
                     round_, advanced = [], set()
                 events += self._restart(bed, run)
             bed.view = None
+            chunk = run.chunk
+            bed.lateness.take(chunk.stream, chunk.fs, chunk.first, chunk.end, now)
             round_.append((bed, run))
             self._taken.append((bed.name, run))
             advanced.add(bed.row)
@@ -550,10 +560,33 @@ class Ward:
             if bed.holds or row in happenings:
                 taken = [*happenings[row], *(Happening(at, 3, "", BEAT, r) for at, r in beats[row])]
                 bedside = self._bedside(bed)
-                events += bedside.take(taken, bed.position - 1, bed.emitted)
+                told = bedside.take(taken, bed.position - 1, bed.emitted)
+                events += self._with_lateness(bed, told)
                 bed.holds = bedside.holds()
         events.sort(key=lambda event: (event.emitted, _ORDER[type(event)]))
         return events
+
+    def _with_lateness(self, bed: _Bed, told: Iterable[Event]) -> Iterator[Event]:
+        """Mark the alarms that late data changed."""
+        for event in told:
+            if isinstance(event, Alarm):
+                event.late = event.emitted < bed.lateness.late_before
+                if event.late and event.state != "cleared":
+                    bed.late.add(event.id)
+                    bed.retell = True
+                else:
+                    bed.late.discard(event.id)
+            yield event
+
+    def _live_again(self, bed: _Bed) -> Iterator[Alarm]:
+        """Tell those alarms of late data that still stand, now that the data is live; those that are over stay told."""
+        bed.retell = False
+        standing = self._bedside(bed).active(bed.last_sample)
+        bed.late &= {alarm.id for alarm in standing}
+        for alarm in standing:
+            if alarm.id in bed.late and alarm.state == "raised":
+                bed.late.discard(alarm.id)
+                yield replace(alarm, history=None, reason="live")
 
     # -- time and people
 
@@ -561,6 +594,8 @@ class Ward:
         """Technical alarms that no sample can raise, and count-downs that are over."""
         events: list[Event] = []
         for bed in self._beds.values():
+            if bed.retell and not bed.lateness.late_s:
+                events += self._live_again(bed)
             silent, conflicting = now - bed.last_data > SILENCE, now - bed.last_conflict <= SILENCE
             if not (silent or conflicting or bed.technical or bed.counts_down) and self._recorder.ok:
                 continue  # nearly always
@@ -665,7 +700,7 @@ class Ward:
         row = self.state[bed.row]
         state = row["rhythm"]
         bedside = self._bedside(bed)
-        active = bedside.active(bed.last_sample)
+        active = [replace(alarm, late=alarm.id in bed.late) for alarm in bedside.active(bed.last_sample)]
         quiet = any(alarm.code == "NO_DATA" for alarm in active)
         rate = float(state["rate"]["shown"])
         recent = state["named"]["ventricular"]["ventricular_at"]
@@ -691,6 +726,7 @@ class Ward:
             bed.limits,
             bedside.pause_left(),
             bed.lead_names,
+            bed.lateness.late_s,
         )
         return bed.view
 

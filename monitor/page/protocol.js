@@ -27,6 +27,8 @@
  * @property {number|null} low             limit of the heart rate, bpm
  * @property {number|null} high
  * @property {number} pause                seconds left of its audio pause; 0: there is none
+ * @property {number} [late_s]             seconds by which its data is behind; 0: live
+ * @property {number|null} [skew_s]        seconds by which the device's clock is ahead; null: unknown
  *
  * @typedef {object} WardEvent
  * @property {string} type

@@ -18,6 +18,8 @@ const BLINK_MS = 140;
 const LANE_HEIGHT = 84;
 /** Width of a tile from which a second alarm line fits, px. */
 const WIDE = 860;
+/** Seconds of a device's clock ahead of or behind the monitor's that are worth a word. */
+const SKEW_S = 2;
 
 const RHYTHMS = /** @type {Record<string, string>} */ ({
   N: "", // nothing named is not "sinus": what the analysis cannot tell yet would be called so
@@ -131,7 +133,12 @@ export class Tile {
     const stale = age > STALE_S;
     this.stale = stale;
     this.element.classList.toggle("stale", stale);
-    this.age.hidden = !stale;
+    const late = vitals?.late_s ?? 0;
+    const skew = vitals?.skew_s ?? 0;
+    const skewed = Math.abs(skew) >= SKEW_S;
+    this.age.hidden = !stale && late === 0 && !skewed;
+    if (skewed) setText(this.age, `Device clock ${duration(Math.abs(skew))} ${skew > 0 ? "ahead" : "behind"}`);
+    if (late > 0) setText(this.age, `Catching up ${duration(late)}`);
     if (stale) setText(this.age, age === Infinity ? "No data" : `No data for ${duration(age)}`);
   }
 

@@ -12,7 +12,8 @@ PURE = VOCABULARY | {
     f"monitor.{name}"
     for name in (
         *("alarm_states", "alarm_table", "alarms", "commands", "profiles"),
-        *("align", "backfill", "beats", "events", "feed", "filters", "frontend", "messages", "shapes", "timing"),
+        *("align", "backfill", "beats", "events", "feed", "filters", "frontend", "lateness", "messages"),
+        *("shapes", "timing"),
         *("atrial", "clusters", "fibrillation", "likeness", "losses", "measures", "naming", "waves", "window"),
         *("ordered", "plausible", "qrs", "rhythm", "sequencer", "snapshot", "tick", "told", "views", "ward"),
         *("conditions", "rate", "ventricular", "supraventricular", "atrial_fibrillation"),

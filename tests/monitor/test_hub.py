@@ -259,6 +259,8 @@ async def test_publish_sends_all_of_a_tick_in_one_frame(hub: Hub) -> None:
             "low": 50.0,
             "high": 120.0,
             "pause": 0.0,
+            "late_s": 0.0,
+            "skew_s": None,
         }
     ]
 
