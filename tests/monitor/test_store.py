@@ -367,7 +367,7 @@ def test_a_snapshot_that_does_not_fit_leaves_nothing_and_is_not_tried_without_ro
         def full(descriptor):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        store._wait()
+        store.settle()
         there = list((tmp_path / "snapshots").iterdir())
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", full)
