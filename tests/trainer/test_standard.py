@@ -137,7 +137,7 @@ def test_rates_decide(number: int, rate: float, passed: bool) -> None:
 def test_beats_where_there_are_none_fail() -> None:
     def show(trials: Iterable[Trial]) -> list[Heard]:
         heard = answer(lambda trial: [("ASYSTOLE", last(trial) + 5.0)])(trials)
-        heard[0].qrs = np.append(heard[0].qrs, 18.0)
+        heard[0].qrs = np.append(heard[0].qrs, last(heard[0].trial) + 2.0)
         return heard
 
     passed = {line.what: line.passed for line in lines(3, show=show)}
