@@ -225,7 +225,8 @@ def _to_mv(units: NDArray[np.int16], uv: float) -> NDArray[np.float32]:
     samples = units.astype(np.float32)
     samples *= np.float32(uv / 1000.0)
     data = units.tobytes()
-    if any(pair in data for pair in _SPECIAL):  # also where two samples only look like it
+    looks_special = any(pair in data for pair in _SPECIAL)  # halves of two samples may look like it, too
+    if looks_special and (units.min() <= -RAIL or units.max() == RAIL):
         samples[units == NO_SAMPLE] = np.nan
         samples[units == RAIL] = np.inf
         samples[units == -RAIL] = -np.inf

@@ -580,7 +580,7 @@ class Ward:
 
     def _live_again(self, bed: _Bed) -> Iterator[Alarm]:
         """Tell those alarms of late data that still stand, now that the data is live; those that are over stay told."""
-        bed.retell = False
+        bed.retell, bed.view = False, None
         standing = self._bedside(bed).active(bed.last_sample)
         bed.late &= {alarm.id for alarm in standing}
         for alarm in standing:
