@@ -49,7 +49,7 @@ async def publish(broker: Broker, chunks: list[Chunk]) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(broker: Broker, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A monitor in a process of its own, from when it is ready."""
+    """A monitor in a process of its own, from when the broker keeps for it what comes."""
     command = ["from monitor.cli import main; main()", "serve", "--broker", f"{broker.host}:{broker.port}"]
     keep = ["--port", "0", "--store", str(folder / "store"), "--alarm-log", str(folder / "alarms.jsonl")]
     process = await asyncio.create_subprocess_exec(
@@ -63,7 +63,7 @@ async def serving(broker: Broker, folder: Path) -> AsyncIterator[asyncio.subproc
         async with asyncio.timeout(120):
             async for line in process.stderr:
                 said.append(line.decode())
-                if " ready after " in said[-1]:
+                if " subscribed at " in said[-1]:
                     break
             else:
                 raise AssertionError("".join(said))
