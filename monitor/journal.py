@@ -131,7 +131,9 @@ class Journal:
         self._ended = threading.Event()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for path in self.files():
+            for path in self.files()[
+                -1:
+            ]:  # the only one that may be gone on with; torn entries of others are passed over
                 _cut_torn(path)
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise PermissionError(13, os.strerror(13))

@@ -125,7 +125,7 @@ class Store:
             ConfigError: the journal is of another version.
         """
         begin, nothing = self._clock(), b"".join(ward.pack_all(*ward.snapshot_all()))
-        now, told, poison = 0.0, 0, None
+        told, poison = 0, None
         while True:
             now, failed = self._base(ward, nothing, sinks), None
             for entry in self.journal.read_after(self.number):
